@@ -1,0 +1,36 @@
+#include "worker/lead.h"
+
+#include <stdlib.h>
+
+#include "common/kafka.h"
+#include "common/mem.h"
+
+struct lead *lead_new(void)
+{
+	struct lead *lead = mem_new(sizeof(*lead));
+
+	list_init(&lead->node);
+	return lead;
+}
+
+void lead_free(struct lead *lead)
+{
+	if (!lead)
+		return;
+	list_remove(&lead->node);
+	kafka_message_free(lead->message);
+	arena_release(&lead->arena);
+	free(lead);
+}
+
+const char *lead_park_name(enum lead_park park)
+{
+	static const char *const names[] = {
+		[PARK_STATE] = "state",
+		[PARK_RETRY] = "retry",
+		[PARK_SHARE] = "share",
+		[PARK_BEHIND] = "behind",
+	};
+
+	return names[park];
+}

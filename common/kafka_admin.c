@@ -10,7 +10,7 @@
 static void handle_destroyp(rd_kafka_t **rk)
 {
 	if (*rk)
-		(void)kafka_handle_destroy(*rk, DESTROY_MS);
+		kafka_handle_destroy(*rk, DESTROY_MS, NULL, NULL);
 }
 
 static void topic_destroyp(rd_kafka_topic_t **topic)
@@ -27,8 +27,8 @@ static void ignore_log(const rd_kafka_t *rk, int level, const char *facility, co
 	(void)line;
 }
 
-static rd_kafka_t *open_handle(rd_kafka_type_t type, const struct config_pair *pairs,
-	size_t pair_count, struct err *err)
+static rd_kafka_t *open_handle(
+	rd_kafka_type_t type, const struct config_pair *pairs, size_t pair_count, struct err *err)
 {
 	rd_kafka_conf_t *conf = kafka_conf_new(NULL, pairs, pair_count, NULL, err);
 
@@ -129,8 +129,7 @@ static int read_created(rd_kafka_event_t *event, struct err *err)
 }
 
 /* Waits until every partition of the new topic has its leader, or the time is over. */
-static int create(
-	rd_kafka_t *rk, rd_kafka_NewTopic_t *topic, int64_t timeout_ms, struct err *err)
+static int create(rd_kafka_t *rk, rd_kafka_NewTopic_t *topic, int64_t timeout_ms, struct err *err)
 {
 	freed_by(queue_destroyp) rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
 	rd_kafka_AdminOptions_t *options =
@@ -138,8 +137,7 @@ static int create(
 	freed_by(event_destroyp) rd_kafka_event_t *event = NULL;
 	char why[160];
 
-	(void)rd_kafka_AdminOptions_set_request_timeout(
-		options, (int)timeout_ms, why, sizeof(why));
+	(void)rd_kafka_AdminOptions_set_request_timeout(options, (int)timeout_ms, why, sizeof(why));
 	(void)rd_kafka_AdminOptions_set_operation_timeout(
 		options, (int)timeout_ms, why, sizeof(why));
 	rd_kafka_CreateTopics(rk, &topic, 1, options, queue);

@@ -142,34 +142,50 @@ rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct
 	return rk;
 }
 
+struct ending {
+	rd_kafka_t *rk;
+	void (*after)(void *arg);
+	void *arg;
+};
+
 static void *destroy(void *arg)
 {
-	rd_kafka_t *rk = arg;
+	struct ending *e = arg;
 
-	if (rd_kafka_type(rk) == RD_KAFKA_CONSUMER)
-		(void)rd_kafka_consumer_close(rk);
-	rd_kafka_destroy(rk);
+	if (rd_kafka_type(e->rk) == RD_KAFKA_CONSUMER)
+		(void)rd_kafka_consumer_close(e->rk);
+	rd_kafka_destroy(e->rk);
+	if (e->after)
+		e->after(e->arg);
+	free(e);
 	return NULL;
 }
 
-bool kafka_handle_destroy(rd_kafka_t *rk, int64_t timeout_ms)
+static struct timespec wall_in(int64_t ms)
 {
-	struct timespec until;
+	struct timespec at;
+
+	(void)clock_gettime(CLOCK_REALTIME, &at); /* the only one this join knows */
+	at.tv_sec += ms / 1000;
+	at.tv_nsec += ms % 1000 * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	return at;
+}
+
+void kafka_handle_destroy(rd_kafka_t *rk, int64_t timeout_ms, void (*after)(void *arg), void *arg)
+{
+	struct timespec until = wall_in(timeout_ms);
+	struct ending *e = mem_new(sizeof(*e));
 	pthread_t thread;
 
-	if (pthread_create(&thread, NULL, destroy, rk) != 0)
+	*e = (struct ending){rk, after, arg};
+	if (pthread_create(&thread, NULL, destroy, e) != 0)
 		abort(); /* no memory for a thread */
-	(void)clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	if (pthread_timedjoin_np(thread, NULL, &until) == 0)
-		return true;
-	(void)pthread_detach(thread);
-	return false;
+	if (pthread_timedjoin_np(thread, NULL, &until) != 0)
+		(void)pthread_detach(thread);
 }
 
 /* ---- errors ---- */
@@ -211,8 +227,7 @@ static enum err_kind kind_of(rd_kafka_resp_err_t code)
 	return ERR_TRANSIENT;
 }
 
-int kafka_err_code(
-	struct err *err, const char *what, rd_kafka_resp_err_t code, const char *detail)
+int kafka_err_code(struct err *err, const char *what, rd_kafka_resp_err_t code, const char *detail)
 {
 	return err_set(err, kind_of(code), (int)code, "%s: %.180s", what,
 		detail && *detail ? detail : rd_kafka_err2str(code));
@@ -226,8 +241,8 @@ int kafka_err_take(struct err *err, const char *what, rd_kafka_error_t *error)
 
 	if (!error)
 		return 0;
-	again = !rd_kafka_error_is_fatal(error) && (rd_kafka_error_txn_requires_abort(error) ||
-							   rd_kafka_error_is_retriable(error));
+	again = !rd_kafka_error_is_fatal(error) &&
+	        (rd_kafka_error_txn_requires_abort(error) || rd_kafka_error_is_retriable(error));
 	(void)err_set(err, again ? ERR_TRANSIENT : ERR_FATAL, (int)rd_kafka_error_code(error),
 		"%s: %.180s", what, rd_kafka_error_string(error));
 	rd_kafka_error_destroy(error);

@@ -19,7 +19,8 @@
 #define SERVE_MS 1000
 
 static const struct kafka_setting presets[] = {
-	{"partition.assignment.strategy", "range,roundrobin", false}, /* eager ones (#4800, #4908) */
+	{"partition.assignment.strategy", "range,roundrobin",
+		false}, /* eager ones (#4800, #4908) */
 	{"queued.max.messages.kbytes", "16384", false},
 	/* Since 2.2.0 a full queue is looked at again only after 1 s. */
 	{"fetch.queue.backoff.ms", "10", true},
@@ -61,18 +62,20 @@ static void tell_all(struct kafka_consumer *c)
 	}
 }
 
-/* An error comes as a message; one of a partition stops that partition or mends itself. */
-static void tell_failed(struct kafka_consumer *c, const rd_kafka_message_t *m)
+/* An error comes as a message; one of a partition stops that partition or mends itself.  Takes @m.
+ */
+static void tell_failed(struct kafka_consumer *c, rd_kafka_message_t *m)
 {
+	rd_kafka_resp_err_t code = m->err;
 	char what[40] = "consumer";
 	struct err err;
 
-	if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-		return;
 	if (m->rkt)
 		(void)snprintf(what, sizeof(what), "partition %d", (int)m->partition);
-	(void)kafka_err_code(&err, what, m->err, rd_kafka_message_errstr(m));
-	tell_error(c, &err);
+	(void)kafka_err_code(&err, what, code, rd_kafka_message_errstr(m));
+	rd_kafka_message_destroy(m); /* the handler may close what it belongs to */
+	if (code != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+		tell_error(c, &err);
 }
 
 /* A resume may go back to an earlier offset (#4636): the owner sees each once, and rising. */
@@ -82,7 +85,6 @@ static void give(struct kafka_consumer *c, rd_kafka_message_t *m)
 
 	if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		tell_failed(c, m);
-		rd_kafka_message_destroy(m);
 	} else if (!p || m->offset < p->next_offset) {
 		rd_kafka_message_destroy(m);
 	} else {
@@ -101,14 +103,17 @@ static void serve_group(struct kafka_consumer *c)
 	struct err err;
 
 	while (!c->closed && (m = rd_kafka_consumer_poll(c->rk, 0))) {
+		bool astray = kafka_part_find(c, m->partition) != NULL;
+
 		if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
 			tell_failed(c, m);
-		} else if (kafka_part_find(c, m->partition)) {
-			(void)err_set(&err, ERR_FATAL, 0, "partition %d: a message came astray",
-				(int)m->partition);
-			tell_error(c, &err);
+			continue;
 		}
+		(void)err_set(&err, ERR_FATAL, 0, "partition %d: a message came astray",
+			(int)m->partition);
 		rd_kafka_message_destroy(m);
+		if (astray)
+			tell_error(c, &err);
 	}
 }
 
@@ -129,11 +134,12 @@ static void serve_messages(struct kafka_consumer *c)
 	}
 }
 
-static void unuse(struct kafka_consumer *c)
+static void unuse(void *arg)
 {
+	struct kafka_consumer *c = arg;
 	struct list *node;
 
-	if (--c->users > 0)
+	if (atomic_fetch_sub(&c->users, 1) > 1)
 		return;
 	while ((node = list_pop(&c->notes)))
 		free(list_owner(node, struct kafka_note, node));
@@ -220,10 +226,8 @@ static void connect_queues(struct kafka_consumer *c)
 	c->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (c->event_fd < 0)
 		abort(); /* no descriptor left */
-	rd_kafka_queue_io_event_enable(
-		c->group_queue, c->event_fd, &one_event, sizeof(one_event));
-	rd_kafka_queue_io_event_enable(
-		c->fetch_queue, c->event_fd, &one_event, sizeof(one_event));
+	rd_kafka_queue_io_event_enable(c->group_queue, c->event_fd, &one_event, sizeof(one_event));
+	rd_kafka_queue_io_event_enable(c->fetch_queue, c->event_fd, &one_event, sizeof(one_event));
 	c->watch = loop_watch(c->loop, c->event_fd, LOOP_READ, on_event, c);
 	/* It writes only when a queue that was empty fills: what is here already is read now. */
 	loop_timer_set(&c->timer, 0);
@@ -269,7 +273,5 @@ void kafka_consumer_close(struct kafka_consumer *c, int64_t timeout_ms)
 	rd_kafka_queue_destroy(c->group_queue);
 	rd_kafka_queue_destroy(c->fetch_queue);
 	close(c->event_fd);
-	/* A handle that does not end keeps what its callbacks read. */
-	if (kafka_handle_destroy(c->rk, timeout_ms))
-		unuse(c);
+	kafka_handle_destroy(c->rk, timeout_ms, unuse, c);
 }

@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include <librdkafka/rdkafka.h>
 
 #include "common/kafka.h"
@@ -24,10 +26,11 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_setting *presets,
 /** Takes @conf in any case.  NULL and REJECTED: librdkafka refuses it. */
 rd_kafka_t *kafka_handle_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *err);
 /**
- * Closes and destroys @rk on a thread of its own, since neither ends by itself in some versions.
- * False: not done after @timeout_ms; it goes on, and its callbacks may still be called.
+ * Closes and destroys @rk on a thread of its own, since neither ends by itself in some
+ * versions, and waits for it at most @timeout_ms.  @after (or NULL) is called on that
+ * thread at its end: until then callbacks may still come.
  */
-bool kafka_handle_destroy(rd_kafka_t *rk, int64_t timeout_ms);
+void kafka_handle_destroy(rd_kafka_t *rk, int64_t timeout_ms, void (*after)(void *arg), void *arg);
 
 /** Fills @err from a code of librdkafka; returns -1.  @detail may be NULL. */
 int kafka_err_code(struct err *err, const char *what, rd_kafka_resp_err_t code, const char *detail);
@@ -68,8 +71,8 @@ struct kafka_consumer {
 	struct kafka_part *parts; /* by partition number */
 	int32_t part_count;
 	size_t credit;
-	bool more;      /* the fetch queue was not read to its end */
-	unsigned users; /* our frames on the stack, and the owner */
+	bool more;         /* the fetch queue was not read to its end */
+	atomic_uint users; /* our frames on the stack; the owner, or the thread that closes it */
 	bool closed;
 };
 

@@ -42,7 +42,8 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
 		p->undelivered = m->err;
 }
 
-/* Whatever it is, it came between two requests.  https://github.com/confluentinc/librdkafka/issues/5423 */
+/* Whatever it is, it came between two requests.
+ * https://github.com/confluentinc/librdkafka/issues/5423 */
 static void on_error(rd_kafka_t *rk, int code, const char *text, void *arg)
 {
 	struct kafka_producer *p = arg;
@@ -96,9 +97,7 @@ void kafka_producer_close(struct kafka_producer *p)
 	free(p->topics);
 	(void)rd_kafka_purge(p->rk,
 		RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-	/* A handle that does not end keeps what its callbacks write to. */
-	if (kafka_handle_destroy(p->rk, DESTROY_MS))
-		free(p);
+	kafka_handle_destroy(p->rk, DESTROY_MS, free, p);
 }
 
 int kafka_producer_init(struct kafka_producer *p, int64_t timeout_ms, struct err *err)
@@ -122,7 +121,8 @@ int kafka_producer_begin(struct kafka_producer *p, struct err *err)
 
 /* ---- records ---- */
 
-/* Asks for the partitions of a new topic at once: the first record would else wait up to 1 s (#5032). */
+/* Asks for the partitions of a new topic at once: the first record would else wait up to 1 s
+ * (#5032). */
 static rd_kafka_topic_t *find_topic(struct kafka_producer *p, const char *name, struct err *err)
 {
 	const struct rd_kafka_metadata *metadata;
@@ -170,8 +170,8 @@ static rd_kafka_resp_err_t produce(
 	rd_kafka_resp_err_t code = rd_kafka_producev(p->rk, RD_KAFKA_V_RKT(topic),
 		RD_KAFKA_V_PARTITION(r->partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
 		RD_KAFKA_V_KEY((void *)r->key.data, r->key.len),
-		RD_KAFKA_V_VALUE((void *)r->value.data, r->value.len),
-		RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+		RD_KAFKA_V_VALUE((void *)r->value.data, r->value.len), RD_KAFKA_V_HEADERS(headers),
+		RD_KAFKA_V_END);
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		rd_kafka_headers_destroy(headers);
@@ -191,8 +191,8 @@ int kafka_producer_send(struct kafka_producer *p, const struct kafka_record *r, 
 		clock_age_ms() < until_ms)
 		(void)rd_kafka_poll(p->rk, 10);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR
-		       ? 0
-		       : kafka_err_code(err, "could not send a record", code, NULL);
+	               ? 0
+	               : kafka_err_code(err, "could not send a record", code, NULL);
 }
 
 /* ---- ends of transactions ---- */

@@ -8,7 +8,8 @@
 
 /* ---- what librdkafka says, in whichever call of ours ---- */
 
-static struct kafka_note *note_add(struct kafka_consumer *c, enum kafka_note_kind kind, size_t count)
+static struct kafka_note *note_add(
+	struct kafka_consumer *c, enum kafka_note_kind kind, size_t count)
 {
 	struct kafka_note *n = mem_new(sizeof(*n) + count * sizeof(n->partitions[0]));
 
@@ -198,8 +199,8 @@ void kafka_consumer_commit(struct kafka_consumer *c, const struct kafka_position
 
 	for (size_t i = 0; i < count; i++)
 		if (p[i].offset != KAFKA_NO_OFFSET)
-			rd_kafka_topic_partition_list_add(list, c->topic, p[i].partition)
-				->offset = p[i].offset;
+			rd_kafka_topic_partition_list_add(list, c->topic, p[i].partition)->offset =
+				p[i].offset;
 	if (list->cnt > 0)
 		(void)rd_kafka_commit(c->rk, list, 1);
 	rd_kafka_topic_partition_list_destroy(list);

@@ -312,36 +312,30 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no integration %', connect.integration USING ERRCODE = 'no_data_found';
 	END IF;
-	-- Two calls for one user at once: the second waits for the first.
-	PERFORM pg_advisory_xact_lock(hashtextextended(connect.integration::text || connect.user_id
-		|| coalesce(connect.organization_id, ''), 1));
+	-- Two calls for one user at once: one inserts, the other waits for it and finds its row.
+	INSERT INTO gov.connection (integration_id, user_id, organization_id, state, epoch, event, changed_at, token_source,
+		grant_ref, org_id, sf_user_id, host, login_host, external_id_field, write_mode, head)
+	VALUES (connect.integration, connect.user_id, nullif(connect.organization_id, ''), 'connected', 0, 'connected',
+		clock_timestamp(), connect.token_source, connect.grant_ref, v_org, gov.sf_id18(connect.sf_user_id),
+		lower(connect.host), lower(connect.login_host), connect.external_id_field, connect.write_mode, '\x')
+	ON CONFLICT (integration_id, user_id, coalesce(organization_id, '')) DO NOTHING
+	RETURNING * INTO c;
+	IF FOUND THEN
+		PERFORM gov.record_transition(c, 'connected', NULL, 'connected', 'consented', 'user', NULL);
+		RETURN c.connection_id;
+	END IF;
 	SELECT * INTO c FROM gov.connection x WHERE x.integration_id = connect.integration
 		AND x.user_id = connect.user_id AND coalesce(x.organization_id, '') = coalesce(connect.organization_id, '')
 		FOR UPDATE;
-	IF FOUND THEN
-		IF NOT EXISTS (SELECT FROM gov.transition_rule r WHERE r.event = 'consented' AND r.from_state = c.state) THEN
-			RAISE EXCEPTION 'connection % is %: it does not come back by a new consent', c.connection_id, c.state
-				USING ERRCODE = 'check_violation';
-		END IF;
-		IF c.org_id <> v_org OR c.sf_user_id <> v_usr THEN
-			RAISE EXCEPTION 'connection % is bound to another org or user', c.connection_id
-				USING ERRCODE = 'check_violation';
-		END IF;
-		c.org_id := coalesce(c.org_id, v_org);
-		c.sf_user_id := coalesce(c.sf_user_id, v_usr);
-		c.host := coalesce(c.host, lower(connect.host));
-		c.login_host := coalesce(c.login_host, lower(connect.login_host));
-		c.grant_ref := coalesce(connect.grant_ref, c.grant_ref);
-		PERFORM gov.record_transition(c, 'consented', c.state, 'connected', 'consented', 'user', NULL);
-	ELSE
-		INSERT INTO gov.connection (integration_id, user_id, organization_id, state, epoch, event, changed_at, token_source,
-			grant_ref, org_id, sf_user_id, host, login_host, external_id_field, write_mode, head)
-		VALUES (connect.integration, connect.user_id, nullif(connect.organization_id, ''), 'connected', 0,
-			'connected', clock_timestamp(), connect.token_source, connect.grant_ref, v_org, v_usr,
-			lower(connect.host), lower(connect.login_host), connect.external_id_field, connect.write_mode, '\x')
-		RETURNING * INTO c;
-		PERFORM gov.record_transition(c, 'connected', NULL, 'connected', 'consented', 'user', NULL);
+	IF NOT EXISTS (SELECT FROM gov.transition_rule r WHERE r.event = 'consented' AND r.from_state = c.state) THEN
+		RAISE EXCEPTION 'connection % is %: it does not come back by a new consent', c.connection_id, c.state
+			USING ERRCODE = 'check_violation';
 	END IF;
+	IF c.org_id IS NOT NULL AND v_org IS NOT NULL AND c.org_id <> v_org THEN
+		RAISE EXCEPTION 'connection % is bound to another org', c.connection_id USING ERRCODE = 'check_violation';
+	END IF;
+	c.grant_ref := coalesce(connect.grant_ref, c.grant_ref);
+	PERFORM gov.record_transition(c, 'consented', c.state, 'connected', 'consented', 'user', NULL);
 	RETURN c.connection_id;
 END $$;
 

@@ -335,7 +335,8 @@ struct slice binding_url_origin(struct slice url)
 
 	if (!url.data || (!take_prefix(&rest, "https://") && !take_prefix(&rest, "http://")))
 		return (struct slice){0};
-	while (len < rest.len && !memchr("/?#", rest.data[len], 3))
+	while (len < rest.len && rest.data[len] != '/' && rest.data[len] != '?' &&
+		rest.data[len] != '#')
 		len++;
 	return len ? (struct slice){url.data, (size_t)(rest.data - url.data) + len}
 	           : (struct slice){0};

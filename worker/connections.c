@@ -29,6 +29,15 @@ static char **texts(struct connection *c, size_t i)
 	return i < ARRAY_LEN(all) ? all[i] : NULL;
 }
 
+void connection_forget_token(struct connection *c)
+{
+	if (c->token.text)
+		secret_zero(c->token.text, strlen(c->token.text));
+	free(steal(&c->token.text));
+	c->token.state = TOKEN_NONE;
+	c->token.expires_wall_ms = 0;
+}
+
 static void connection_free(struct connection *c)
 {
 	char **t;
@@ -36,8 +45,7 @@ static void connection_free(struct connection *c)
 	free(c->state);
 	for (size_t i = 0; (t = texts(c, i)); i++)
 		free(*t);
-	if (c->token.text)
-		secret_text_free(c->token.text);
+	connection_forget_token(c);
 	free(c);
 }
 
@@ -127,6 +135,7 @@ static struct org *org_get(struct connections *cs, const char *id)
 		return o;
 	o = mem_new(sizeof(*o));
 	memcpy(o->id, id, SF_ID18);
+	list_init(&o->held);
 	map_put(&cs->orgs, o->id, SF_ID18, o);
 	return o;
 }

@@ -46,7 +46,7 @@ struct token { /* owned by worker/tokens */
 struct lane { /* owned by worker/lanes */
 	struct list queue;  /* leads, first attempts in offset order */
 	size_t queued;
-	struct list ready;  /* in the ring of lanes that could send */
+	struct list ready;  /* in the ring of lanes that could send, among the cooling, or held by its org's cap */
 	struct call *call;  /* asked, permitted or in flight */
 	int failures;       /* in a row */
 	int64_t cool_until_ms; /* age */
@@ -57,6 +57,7 @@ struct lane { /* owned by worker/lanes */
 struct org { /* shared by the connections into one Salesforce org */
 	char id[SF_ID18 + 1];
 	int in_flight;
+	struct list held; /* lanes that wait for a place under the cap */
 	int64_t cool_until_ms; /* age */
 	int failures;
 };
@@ -95,3 +96,5 @@ void connections_note_subject(struct connections *cs, struct slice source, struc
 void connection_fill(struct connections *cs, struct connection *c, const struct pg_rows *rows, int row);
 /** Connected, bound and loaded: a permit may be asked. */
 bool connection_usable(const struct connection *c);
+/** Zeroes and frees the token it holds. */
+void connection_forget_token(struct connection *c);

@@ -369,7 +369,7 @@ static bool can_start(struct lanes *ls, struct connection *c)
 		lane_place(ls, c);
 		return false;
 	}
-	return c->org->in_flight < ls->options->salesforce.per_org;
+	return true;
 }
 
 static struct call *fill_call(struct lanes *ls, struct connection *c)
@@ -394,27 +394,34 @@ static struct call *fill_call(struct lanes *ls, struct connection *c)
 	return call;
 }
 
+/* A place under the org's cap may be free: the lane that waits longest for it may try. */
+static void wake_held(struct lanes *ls, struct org *org)
+{
+	struct list *node;
+
+	if (org->in_flight < ls->options->salesforce.per_org && (node = list_pop(&org->held)))
+		list_add_tail(&ls->ready, node);
+}
+
 size_t lanes_gather(struct lanes *ls, struct list *calls, size_t most)
 {
-	struct list turn; /* each lane once a gathering, so that the ring cannot spin */
 	struct list *node;
 	size_t n = 0;
 
 	if (ls->draining)
 		return 0;
-	list_init(&turn);
 	while (n < most && ls->in_flight < (size_t)ls->options->salesforce.in_flight && (node = list_pop(&ls->ready))) {
 		struct connection *c = owner(list_owner(node, struct lane, ready));
 
-		if (can_start(ls, c)) {
+		if (c->org && c->org->in_flight >= ls->options->salesforce.per_org) {
+			list_add_tail(&c->org->held, node);
+		} else if (can_start(ls, c)) {
 			list_add_tail(calls, &fill_call(ls, c)->node);
 			n++;
-		} else if (c->loaded && c->token.state == TOKEN_READY && list_empty(&c->lane.ready)) {
-			list_add_tail(&turn, &c->lane.ready); /* held back by a cap of its org */
+		} else if (c->org) {
+			wake_held(ls, c->org); /* its turn is not lost for the others */
 		}
 	}
-	while ((node = list_pop(&turn)))
-		list_add_tail(&ls->ready, node);
 	return n;
 }
 
@@ -426,6 +433,7 @@ static void left_lane(struct lanes *ls, struct call *call)
 	c->lane.call = NULL;
 	c->org->in_flight--;
 	ls->in_flight--;
+	wake_held(ls, c->org);
 }
 
 /* Back to the head of the queue, in their order. */

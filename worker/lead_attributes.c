@@ -66,28 +66,28 @@ static bool is_schema(struct slice s)
 
 static const struct rule {
 	const char *name;
-	bool required;
-	bool ignored; /* whatever it holds */
-	size_t max;   /* bytes; 0: the record's limit is enough */
+	size_t max; /* bytes; 0: the record's limit is enough */
 	bool (*shape)(struct slice s);
 	enum reason wrong; /* when the shape is */
+	bool required;
+	bool ignored; /* whatever it holds */
 } rules[LEAD_ATTRIBUTES] = {
 	/* in the order of their faults: the first two say whether the rest means anything */
-	[LEAD_SPECVERSION] = {"specversion", true, false, 0, is_version, REASON_WRONG_SPECVERSION},
-	[LEAD_TYPE] = {"type", true, false, 0, is_type, REASON_WRONG_TYPE},
-	[LEAD_SOURCE] = {"source", true, false, LEAD_ID_MAX, NULL, REASON_NONE},
-	[LEAD_ID] = {"id", true, false, LEAD_ID_MAX, NULL, REASON_NONE},
-	[LEAD_TIME] = {"time", false, false, 0, is_time, REASON_MALFORMED_ATTRIBUTE},
-	[LEAD_SUBJECT] = {"subject", false, false, 0, NULL, REASON_NONE},
-	[LEAD_DATACONTENTTYPE] = {"datacontenttype", false, false, 0, is_json,
-		REASON_MALFORMED_ATTRIBUTE},
-	[LEAD_DATASCHEMA] = {"dataschema", false, false, 0, is_schema, REASON_MALFORMED_ATTRIBUTE},
+	[LEAD_SPECVERSION] = {"specversion", 0, is_version, REASON_WRONG_SPECVERSION, true, false},
+	[LEAD_TYPE] = {"type", 0, is_type, REASON_WRONG_TYPE, true, false},
+	[LEAD_SOURCE] = {"source", LEAD_ID_MAX, NULL, REASON_NONE, true, false},
+	[LEAD_ID] = {"id", LEAD_ID_MAX, NULL, REASON_NONE, true, false},
+	[LEAD_TIME] = {"time", 0, is_time, REASON_MALFORMED_ATTRIBUTE, false, false},
+	[LEAD_SUBJECT] = {"subject", 0, NULL, REASON_NONE, false, false},
+	[LEAD_DATACONTENTTYPE] = {"datacontenttype", 0, is_json, REASON_MALFORMED_ATTRIBUTE, false,
+		false},
+	[LEAD_DATASCHEMA] = {"dataschema", 0, is_schema, REASON_MALFORMED_ATTRIBUTE, false, false},
 	/* https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/expirytime.md */
-	[LEAD_EXPIRYTIME] = {"expirytime", false, false, 0, is_time, REASON_MALFORMED_ATTRIBUTE},
-	[LEAD_PARTITIONKEY] = {"partitionkey", false, false, 0, NULL, REASON_NONE},
+	[LEAD_EXPIRYTIME] = {"expirytime", 0, is_time, REASON_MALFORMED_ATTRIBUTE, false, false},
+	[LEAD_PARTITIONKEY] = {"partitionkey", 0, NULL, REASON_NONE, false, false},
 	/* a receiver ignores a broken one: https://www.w3.org/TR/trace-context/#processing-model */
-	[LEAD_TRACEPARENT] = {"traceparent", false, true, 0, NULL, REASON_NONE},
-	[LEAD_TRACESTATE] = {"tracestate", false, true, 0, NULL, REASON_NONE},
+	[LEAD_TRACEPARENT] = {"traceparent", 0, NULL, REASON_NONE, false, true},
+	[LEAD_TRACESTATE] = {"tracestate", 0, NULL, REASON_NONE, false, true},
 };
 
 bool lead_text_is_clean(struct slice s)

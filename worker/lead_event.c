@@ -90,13 +90,18 @@ static bool read_binary(const struct lead_record *record, struct json_t **ret_va
 	return true;
 }
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* A producer without headers: only what says that it is a CloudEvent is read as one. */
 static bool read_bare(struct slice value, struct json_t **ret_value, struct json_t **ret_data,
 	struct lead_attributes *a, struct lead_event *ret)
 {
 	size_t at = 0;
 
-	while (at < value.len && memchr(" \t\r\n", value.data[at], 4))
+	while (at < value.len && is_space(value.data[at]))
 		at++;
 	if (at == value.len || value.data[at] != '{')
 		return invalid(ret, REASON_NOT_CLOUDEVENT, "$", NULL);
@@ -111,7 +116,7 @@ static bool read_bare(struct slice value, struct json_t **ret_value, struct json
 static bool read_event(const struct lead_record *record, struct json_t **ret_value,
 	struct json_t **ret_data, struct lead_attributes *a, struct lead_event *ret)
 {
-	if (record->value.len > LEAD_RECORD_MAX)
+	if (record->value.len > (size_t)LEAD_RECORD_MAX)
 		return invalid(ret, REASON_TOO_LARGE, "$", NULL);
 	switch (lead_mode(record)) {
 	case LEAD_MODE_STRUCTURED:
@@ -281,5 +286,5 @@ void lead_key_text(const unsigned char key[LEAD_KEY_BYTES], char ret[LEAD_KEY_TE
 		ret[2 * i] = digits[key[i] >> 4];
 		ret[2 * i + 1] = digits[key[i] & 15];
 	}
-	ret[2 * LEAD_KEY_BYTES] = '\0';
+	ret[LEAD_KEY_TEXT - 1] = '\0';
 }

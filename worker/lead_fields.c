@@ -21,8 +21,8 @@ enum field_kind {
 
 struct field_rule {
 	const char *name;
-	enum field_kind kind;
 	size_t max_chars; /* of a text */
+	enum field_kind kind;
 	bool required;
 };
 
@@ -33,55 +33,54 @@ struct field_rule {
  * Lengths are characters: https://help.salesforce.com/s/articleView?id=000381913
  */
 static const struct field_rule rules[] = {
-	{"Address", FIELD_READ_ONLY, 0, false}, /* compound: its parts are written */
-	{"AnnualRevenue", FIELD_NUMBER, 0, false},
-	{"attributes", FIELD_READ_ONLY, 0,
-		false}, /* no field: names the type in a call, and is ours */
-	{"City", FIELD_TEXT, 40, false},
-	{"Company", FIELD_TEXT, 255, true},
-	{"ConvertedAccountId", FIELD_READ_ONLY, 0, false},
-	{"ConvertedContactId", FIELD_READ_ONLY, 0, false},
-	{"ConvertedDate", FIELD_READ_ONLY, 0, false},
-	{"ConvertedOpportunityId", FIELD_READ_ONLY, 0, false},
-	{"Country", FIELD_TEXT, 80, false},
-	{"CreatedById", FIELD_READ_ONLY, 0, false},
-	{"CreatedDate", FIELD_READ_ONLY, 0, false},
-	{"Description", FIELD_TEXT, 32000, false},
-	{"DoNotCall", FIELD_BOOL, 0, false},
-	{"Email", FIELD_TEXT, 80, false},
-	{"EmailBouncedDate", FIELD_READ_ONLY, 0, false},
-	{"EmailBouncedReason", FIELD_READ_ONLY, 0, false},
-	{"Fax", FIELD_TEXT, 40, false},
-	{"FirstName", FIELD_TEXT, 40, false},
-	{"HasOptedOutOfEmail", FIELD_BOOL, 0, false},
-	{"HasOptedOutOfFax", FIELD_BOOL, 0, false},
-	{"Id", FIELD_READ_ONLY, 0, false},
-	{"Industry", FIELD_TEXT, 40, false},
-	{"IsConverted", FIELD_READ_ONLY, 0, false},
-	{"IsDeleted", FIELD_READ_ONLY, 0, false},
-	{"IsUnreadByOwner", FIELD_BOOL, 0, false},
-	{"LastActivityDate", FIELD_READ_ONLY, 0, false},
-	{"LastModifiedById", FIELD_READ_ONLY, 0, false},
-	{"LastModifiedDate", FIELD_READ_ONLY, 0, false},
-	{"LastName", FIELD_TEXT, 80, true},
-	{"LastReferencedDate", FIELD_READ_ONLY, 0, false},
-	{"LastViewedDate", FIELD_READ_ONLY, 0, false},
-	{"Latitude", FIELD_NUMBER, 0, false},
-	{"LeadSource", FIELD_TEXT, 40, false},
-	{"Longitude", FIELD_NUMBER, 0, false},
-	{"MasterRecordId", FIELD_READ_ONLY, 0, false},
-	{"MobilePhone", FIELD_TEXT, 40, false},
-	{"Name", FIELD_READ_ONLY, 0, false}, /* made of FirstName and LastName */
-	{"NumberOfEmployees", FIELD_WHOLE, 0, false},
-	{"Phone", FIELD_TEXT, 40, false},
-	{"PhotoUrl", FIELD_READ_ONLY, 0, false},
-	{"PostalCode", FIELD_TEXT, 20, false},
-	{"Salutation", FIELD_TEXT, 40, false},
-	{"State", FIELD_TEXT, 80, false},
-	{"Street", FIELD_TEXT, 255, false},
-	{"SystemModstamp", FIELD_READ_ONLY, 0, false},
-	{"Title", FIELD_TEXT, 128, false},
-	{"Website", FIELD_TEXT, 255, false},
+	{"Address", 0, FIELD_READ_ONLY, false}, /* compound: its parts are written */
+	{"AnnualRevenue", 0, FIELD_NUMBER, false},
+	{"attributes", 0, FIELD_READ_ONLY, false}, /* names the type in a call: ours */
+	{"City", 40, FIELD_TEXT, false},
+	{"Company", 255, FIELD_TEXT, true},
+	{"ConvertedAccountId", 0, FIELD_READ_ONLY, false},
+	{"ConvertedContactId", 0, FIELD_READ_ONLY, false},
+	{"ConvertedDate", 0, FIELD_READ_ONLY, false},
+	{"ConvertedOpportunityId", 0, FIELD_READ_ONLY, false},
+	{"Country", 80, FIELD_TEXT, false},
+	{"CreatedById", 0, FIELD_READ_ONLY, false},
+	{"CreatedDate", 0, FIELD_READ_ONLY, false},
+	{"Description", 32000, FIELD_TEXT, false},
+	{"DoNotCall", 0, FIELD_BOOL, false},
+	{"Email", 80, FIELD_TEXT, false},
+	{"EmailBouncedDate", 0, FIELD_READ_ONLY, false},
+	{"EmailBouncedReason", 0, FIELD_READ_ONLY, false},
+	{"Fax", 40, FIELD_TEXT, false},
+	{"FirstName", 40, FIELD_TEXT, false},
+	{"HasOptedOutOfEmail", 0, FIELD_BOOL, false},
+	{"HasOptedOutOfFax", 0, FIELD_BOOL, false},
+	{"Id", 0, FIELD_READ_ONLY, false},
+	{"Industry", 40, FIELD_TEXT, false},
+	{"IsConverted", 0, FIELD_READ_ONLY, false},
+	{"IsDeleted", 0, FIELD_READ_ONLY, false},
+	{"IsUnreadByOwner", 0, FIELD_BOOL, false},
+	{"LastActivityDate", 0, FIELD_READ_ONLY, false},
+	{"LastModifiedById", 0, FIELD_READ_ONLY, false},
+	{"LastModifiedDate", 0, FIELD_READ_ONLY, false},
+	{"LastName", 80, FIELD_TEXT, true},
+	{"LastReferencedDate", 0, FIELD_READ_ONLY, false},
+	{"LastViewedDate", 0, FIELD_READ_ONLY, false},
+	{"Latitude", 0, FIELD_NUMBER, false},
+	{"LeadSource", 40, FIELD_TEXT, false},
+	{"Longitude", 0, FIELD_NUMBER, false},
+	{"MasterRecordId", 0, FIELD_READ_ONLY, false},
+	{"MobilePhone", 40, FIELD_TEXT, false},
+	{"Name", 0, FIELD_READ_ONLY, false}, /* made of FirstName and LastName */
+	{"NumberOfEmployees", 0, FIELD_WHOLE, false},
+	{"Phone", 40, FIELD_TEXT, false},
+	{"PhotoUrl", 0, FIELD_READ_ONLY, false},
+	{"PostalCode", 20, FIELD_TEXT, false},
+	{"Salutation", 40, FIELD_TEXT, false},
+	{"State", 80, FIELD_TEXT, false},
+	{"Street", 255, FIELD_TEXT, false},
+	{"SystemModstamp", 0, FIELD_READ_ONLY, false},
+	{"Title", 128, FIELD_TEXT, false},
+	{"Website", 255, FIELD_TEXT, false},
 };
 
 struct member {

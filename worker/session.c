@@ -48,6 +48,7 @@ struct session {
 	int64_t drain_until_ms;
 	struct loop_timer drain_timer, maintain_timer, over_timer;
 	struct err over_err;
+	struct tick_stats stats; /* of ticks before the last release */
 };
 
 /* ---- the end ---- */
@@ -151,7 +152,7 @@ static void open_ledger(struct session *s)
 	};
 
 	memcpy(row.id, s->id, sizeof(row.id));
-	(void)secret_ring_fingerprint(s->ring, NULL, row.key_fingerprint);
+	(void)secret_ring_fingerprint(s->ring, row.key_id, row.key_fingerprint);
 	s->ledger = ledger_open(s->loop, s->options->postgres.url, s->options->postgres.password, &row, &handlers, s);
 }
 
@@ -234,7 +235,18 @@ void session_work(struct session *s)
 
 struct tick_stats session_stats(const struct session *s)
 {
-	return tick_stats(s->tick);
+	const struct tick_stats now = tick_stats(s->tick);
+	struct tick_stats sum = s->stats;
+
+	sum.ticks += now.ticks;
+	sum.accepted += now.accepted;
+	sum.created += now.created;
+	sum.updated += now.updated;
+	sum.rejected += now.rejected;
+	sum.other += now.other;
+	sum.calls += now.calls;
+	sum.call_leads += now.call_leads;
+	return sum;
 }
 
 /* ---- taking ---- */
@@ -348,6 +360,7 @@ static void on_released(void *arg, const struct pg_rows *rows, const struct err 
 		return;
 	}
 	/* What was not sent is dropped: it is read again from the positions by whoever comes next. */
+	s->stats = session_stats(s);
 	tick_free(s->tick);
 	parked_free(s->parked);
 	lanes_free(s->lanes);

@@ -61,11 +61,16 @@ static struct slice copy_fields(const struct json_t *fields, struct arena *arena
 	return arena_slice(arena, buf_slice(&out));
 }
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static bool is_html(struct slice body)
 {
 	size_t at = 0;
 
-	while (at < body.len && memchr(" \t\r\n", body.data[at], 4))
+	while (at < body.len && is_space(body.data[at]))
 		at++;
 	return at < body.len && body.data[at] == '<';
 }

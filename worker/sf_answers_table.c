@@ -10,23 +10,23 @@
  */
 static const struct sf_status_row statuses[] = {
 	/* the key is not unique in that org */
-	{300, 300, true, SF_CONFIG, REASON_SALESFORCE_SETUP, false},
-	{301, 399, true, SF_REFRESH, REASON_HOST_MISMATCH, false}, /* wrong host for this token */
-	{401, 401, true, SF_REFRESH, REASON_TOKEN_REJECTED, false},
-	{405, 405, false, SF_CONFIG, REASON_REQUEST_REFUSED, false},
+	{300, 300, SF_CONFIG, REASON_SALESFORCE_SETUP, true, false},
+	{301, 399, SF_REFRESH, REASON_HOST_MISMATCH, true, false}, /* wrong host for this token */
+	{401, 401, SF_REFRESH, REASON_TOKEN_REJECTED, true, false},
+	{405, 405, SF_CONFIG, REASON_REQUEST_REFUSED, false, false},
 	/* https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9: not all of the request came */
-	{408, 408, false, SF_RETRY, REASON_SALESFORCE_UNAVAILABLE, false},
-	{410, 410, false, SF_CONFIG, REASON_REQUEST_REFUSED, false}, /* the version is retired */
-	{413, 415, false, SF_CONFIG, REASON_REQUEST_REFUSED, false},
+	{408, 408, SF_RETRY, REASON_SALESFORCE_UNAVAILABLE, false, false},
+	{410, 410, SF_CONFIG, REASON_REQUEST_REFUSED, false, false}, /* the version is retired */
+	{413, 415, SF_CONFIG, REASON_REQUEST_REFUSED, false, false},
 	/* no org behind this host */
-	{420, 420, false, SF_ORG_PAUSE, REASON_SALESFORCE_UNAVAILABLE, false},
+	{420, 420, SF_ORG_PAUSE, REASON_SALESFORCE_UNAVAILABLE, false, false},
 	/* not in the guide; https://github.com/jsforce/jsforce/blob/main/src/request.ts */
-	{429, 429, false, SF_RETRY, REASON_SALESFORCE_BUSY, false},
-	{431, 431, false, SF_CONFIG, REASON_REQUEST_REFUSED, false},
-	{502, 503, true, SF_ORG_PAUSE, REASON_SALESFORCE_UNAVAILABLE, false},
+	{429, 429, SF_RETRY, REASON_SALESFORCE_BUSY, false, false},
+	{431, 431, SF_CONFIG, REASON_REQUEST_REFUSED, false, false},
+	{502, 503, SF_ORG_PAUSE, REASON_SALESFORCE_UNAVAILABLE, true, false},
 	/* a gateway has given up; what is behind it may go on */
-	{504, 504, true, SF_UNKNOWN, REASON_UNKNOWN_OUTCOME, false},
-	{500, 599, true, SF_RETRY, REASON_SALESFORCE_UNAVAILABLE, false},
+	{504, 504, SF_UNKNOWN, REASON_UNKNOWN_OUTCOME, true, false},
+	{500, 599, SF_RETRY, REASON_SALESFORCE_UNAVAILABLE, true, false},
 };
 
 /*
@@ -180,10 +180,10 @@ static const struct sf_code_row codes[] = {
 
 /* A code in no row: by status, and the operator is told.  200: one record of a collection. */
 static const struct sf_status_row unknown[] = {
-	{200, 200, false, SF_REJECT, REASON_SALESFORCE_REJECTED, true},
-	{400, 400, false, SF_REJECT, REASON_SALESFORCE_REJECTED, true},
-	{403, 403, false, SF_ORG_PAUSE, REASON_SALESFORCE_POLICY, true},
-	{0, 999, false, SF_CONFIG, REASON_SALESFORCE_SETUP, true},
+	{200, 200, SF_REJECT, REASON_SALESFORCE_REJECTED, false, true},
+	{400, 400, SF_REJECT, REASON_SALESFORCE_REJECTED, false, true},
+	{403, 403, SF_ORG_PAUSE, REASON_SALESFORCE_POLICY, false, true},
+	{0, 999, SF_CONFIG, REASON_SALESFORCE_SETUP, false, true},
 };
 
 struct sf_tables sf_tables(void)

@@ -23,9 +23,9 @@ struct sf_code_row {      /* the first row that fits decides */
 
 struct sf_status_row {
 	int from, to;
-	bool beats_codes; /* else a code that is known decides */
 	enum sf_class class;
 	enum reason reason;
+	bool beats_codes; /* else a code that is known decides */
 	bool alert;
 };
 

@@ -41,15 +41,15 @@ static const struct inactive_row {
 };
 
 static const struct userinfo_row {
-	int status;       /* 0: any */
 	const char *text; /* the body is this word */
+	int status;
 	enum sf_class class;
 } userinfo_rows[] = {
 	/* https://github.com/forcedotcom/SalesforceMobileSDK-Android (RestClient.java) */
-	{401, NULL, SF_REFRESH},
-	{403, "Bad_OAuth_Token", SF_REFRESH},
-	{408, NULL, SF_RETRY},
-	{429, NULL, SF_RETRY},
+	{NULL, 401, SF_REFRESH},
+	{"Bad_OAuth_Token", 403, SF_REFRESH},
+	{NULL, 408, SF_RETRY},
+	{NULL, 429, SF_RETRY},
 };
 
 static struct json_t *read_body(struct slice body)
@@ -155,9 +155,14 @@ void sf_answers_pipes(const struct sf_answer *a, struct arena *arena, struct pip
 
 /* ---- userinfo ---- */
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static bool is_word(struct slice body, const char *text)
 {
-	while (body.len && memchr(" \t\r\n", body.data[body.len - 1], 4))
+	while (body.len && is_space(body.data[body.len - 1]))
 		body.len--;
 	return body.len == strlen(text) && !strncasecmp(body.data, text, body.len);
 }

@@ -67,14 +67,6 @@ static bool is_plain(const struct options *o, const char *url)
 	return h.verdict == HOST_INSECURE_OK;
 }
 
-static void forget(struct connection *c)
-{
-	if (c->token.text)
-		secret_text_free(steal(&c->token.text));
-	c->token.state = TOKEN_NONE;
-	c->token.expires_wall_ms = 0;
-}
-
 static void on_timer(void *arg)
 {
 	pump(arg);
@@ -135,13 +127,13 @@ static struct source *source_of(struct tokens *t, const struct connection *c)
 
 static void fail(struct tokens *t, struct connection *c, int64_t wait_ms, const char *reason)
 {
-	forget(c);
+	connection_forget_token(c);
 	t->handlers.failed(t->arg, c, wait_ms, reason);
 }
 
 static void stop(struct tokens *t, struct connection *c, const char *event, enum reason reason)
 {
-	forget(c);
+	connection_forget_token(c);
 	t->handlers.signal(t->arg, c, event, reason_code(reason), NULL);
 }
 
@@ -324,7 +316,7 @@ static void take_token(struct step *step, const struct pipes_answer *a)
 		return stop(t, c, "reauthorization_needed", REASON_VENDED_TOKEN_REJECTED);
 	}
 	c->token.same_again = 0;
-	forget(c);
+	connection_forget_token(c);
 	c->token.text = mem_slice_text(a->token);
 	c->token.expires_wall_ms = a->expires_wall_ms;
 	said = binding_check_token(a->token, optional(c->org_id));
@@ -413,7 +405,7 @@ bool tokens_get(struct tokens *t, struct connection *c)
 	if (c->token.state == TOKEN_READY) {
 		if (!c->token.expires_wall_ms || c->token.expires_wall_ms > clock_wall_ms() + EXPIRY_MARGIN_MS)
 			return true;
-		forget(c);
+		connection_forget_token(c);
 	}
 	if (c->token.state != TOKEN_NONE || !c->loaded)
 		return false;
@@ -438,7 +430,7 @@ bool tokens_refused(struct tokens *t, struct connection *c)
 		secret_sha256(c->token.text, strlen(c->token.text), c->token.refused);
 		c->token.has_refused = true;
 	}
-	forget(c);
+	connection_forget_token(c);
 	return ++c->token.refusals < 2;
 }
 
@@ -452,7 +444,7 @@ void tokens_reloaded(struct tokens *t, struct connection *c)
 {
 	if (!c->writes) {
 		if (c->token.state == TOKEN_READY || c->token.state == TOKEN_BINDING)
-			forget(c);
+			connection_forget_token(c);
 		c->token.refusals = 0;
 		c->token.has_refused = false;
 		c->token.same_again = 0;
@@ -463,5 +455,5 @@ void tokens_reloaded(struct tokens *t, struct connection *c)
 	if (connection_usable(c))
 		become_ready(t, c);
 	else
-		forget(c);
+		connection_forget_token(c);
 }

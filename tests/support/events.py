@@ -139,7 +139,7 @@ class Outcomes:
         self.records = []
         self._wanted = set(topics)
         self._assigned = []
-        self._consumer = Consumer(
+        self.consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
                 "group.id": "onbehalf-tests",  # assigned, never subscribed: no group is joined
@@ -156,11 +156,11 @@ class Outcomes:
         """Topics may appear later (the worker creates missing ones): look until all are there."""
         if not self._wanted:
             return
-        topics = self._consumer.list_topics(timeout=10).topics
+        topics = self.consumer.list_topics(timeout=10).topics
         there = {name for name in self._wanted if name in topics and topics[name].partitions}
         if not there:
             return
-        positions = {(p.topic, p.partition): p for p in self._consumer.position(self._assigned)}
+        positions = {(p.topic, p.partition): p for p in self.consumer.position(self._assigned)}
         for name in there:
             for number in topics[name].partitions:
                 positions[name, number] = TopicPartition(name, number, OFFSET_BEGINNING)
@@ -168,15 +168,15 @@ class Outcomes:
         for partition in self._assigned:
             if partition.offset < 0:
                 partition.offset = OFFSET_BEGINNING
-        self._consumer.assign(self._assigned)
+        self.consumer.assign(self._assigned)
         self._wanted -= there
 
     def poll(self, timeout_s=0.05):
         """Takes in what is there; True when something came."""
         self._assign()
-        messages = self._consumer.consume(1, timeout_s)  # the first at once, then what is there
+        messages = self.consumer.consume(1, timeout_s)  # the first at once, then what is there
         if messages:
-            messages += self._consumer.consume(1000, 0)
+            messages += self.consumer.consume(1000, 0)
         for message in messages:
             if message.error() is None:
                 self.records.append(record_of(message))
@@ -226,4 +226,4 @@ class Outcomes:
         return self.records
 
     def close(self):
-        self._consumer.close()
+        self.consumer.close()

@@ -8,6 +8,7 @@ import importlib.util
 import io
 import json
 import pathlib
+import re
 import sys
 
 import jsonschema
@@ -108,12 +109,36 @@ def check_refusals(reasons):
         raise AssertionError(f"accepted: {fault}")
 
 
+def check_fields():
+    """The schema of lead.create has the decoder's table."""
+    source = (ROOT.parent / "worker" / "lead_fields.c").read_text(encoding="utf-8")
+    rules = re.findall(r'\{"(\w+)", (\d+), FIELD_(\w+), (true|false)\}', source)
+    assert len(rules) > 40, "the table is not found"
+    lead = load(ROOT / "lead.create" / "1.json")["$defs"]["lead"]
+    refused = next(rule["enum"] for rule in lead["propertyNames"]["not"]["anyOf"] if "enum" in rule)
+    types = {"TEXT": "string", "WHOLE": "integer", "NUMBER": "number", "BOOL": "boolean"}
+    wanted = {}
+    for name, limit, kind, required in rules:
+        if kind == "READ_ONLY":
+            continue
+        wanted[name] = {"type": types[kind] if required == "true" else [types[kind], "null"]}
+        if kind == "TEXT":
+            wanted[name]["maxLength"] = int(limit)
+        if required == "true":
+            wanted[name]["minLength"] = 1
+    assert lead["properties"] == wanted, "the fields differ"
+    assert refused == [name for name, _, kind, _ in rules if kind == "READ_ONLY"], "the read-only fields differ"
+    needed = [name for name, _, _, required in rules if required == "true"]
+    assert lead["required"] == needed, "the required ones differ"
+
+
 def checks():
     """(sentence, function) for everything there is."""
     listed = load(ROOT / "reasons.json")
     reasons = reasons_module()
     yield "the list of reasons makes C, SQL and a page", lambda: check_reasons(reasons)
     yield "a list of reasons with a fault is refused", lambda: check_refusals(reasons)
+    yield "the schema of lead.create has the decoder's fields", check_fields
     schemas = sorted(path for path in ROOT.glob("*/*.json") if path.stem.isdigit())
     assert schemas, f"no schemas in {ROOT}"
     for path in schemas:

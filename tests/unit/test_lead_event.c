@@ -357,6 +357,17 @@ static void the_mode_is_told_by_the_headers_and_else_by_specversion(void **state
 	}
 }
 
+static void two_content_types_say_nothing(void **state)
+{
+	static const struct lead_header two[] = {
+		{SLICE("content-type"), SLICE("application/cloudevents+json")},
+		{SLICE("Content-Type"), SLICE("application/json")}};
+	struct lead_event got = read_record(text(EVENT), two, 2);
+
+	(void)state;
+	assert_verdict(&got, LEAD_INVALID, REASON_MALFORMED_ATTRIBUTE, "content-type", "two");
+}
+
 static void a_record_without_a_value_is_no_event(void **state)
 {
 	struct slice none = {0};
@@ -498,7 +509,7 @@ static void a_record_has_at_most_a_mebibyte(void **state)
 
 	(void)state;
 	buf_add_text(&value, EVENT);
-	while (value.len < LEAD_RECORD_MAX)
+	while (value.len < (size_t)LEAD_RECORD_MAX)
 		buf_add_char(&value, ' ');
 	got = read_record(buf_slice(&value), structured, 1);
 	assert_verdict(&got, LEAD_OK, REASON_NONE, "", "a mebibyte");
@@ -529,6 +540,10 @@ static void json_has_at_most_sixteen_levels(void **state)
 				&got, LEAD_INVALID, REASON_MALFORMED_ATTRIBUTE, "$.deep", "16");
 		else
 			assert_verdict(&got, LEAD_INVALID, REASON_TOO_DEEP, "$", "17");
+		value.len--; /* the last brace is missing */
+		got = read_record(buf_slice(&value), structured, 1);
+		assert_verdict(&got, LEAD_INVALID, levels == 16 ? REASON_NOT_JSON : REASON_TOO_DEEP,
+			"$", "cut short");
 	}
 }
 
@@ -588,6 +603,8 @@ static void the_digest_is_of_the_content_and_not_of_the_bytes(void **state)
 		"{" ATTRIBUTES ",\"data\":{\"user_id\":\"u2\",\"lead\":" LEAD "}}",
 		"{" ATTRIBUTES
 		",\"data\":{\"user_id\":\"u\",\"organization_id\":\"o\",\"lead\":" LEAD "}}",
+		"{" ATTRIBUTES
+		",\"data\":{\"user_id\":\"u\",\"organization_id\":\"o2\",\"lead\":" LEAD "}}",
 		"{" ATTRIBUTES
 		",\"data\":{\"user_id\":\"u\",\"lead\":{\"LastName\":\"L\",\"Company\":\"D\"}}}",
 		"{" ATTRIBUTES ",\"data\":{\"user_id\":\"u\",\"lead\":{\"LastName\":\"L\","
@@ -689,6 +706,7 @@ int main(void)
 		cmocka_unit_test(the_binary_mode_says_the_same_as_the_structured),
 		cmocka_unit_test(faults_of_headers_are_named),
 		cmocka_unit_test(the_mode_is_told_by_the_headers_and_else_by_specversion),
+		cmocka_unit_test(two_content_types_say_nothing),
 		cmocka_unit_test(a_record_without_a_value_is_no_event),
 		cmocka_unit_test(faults_of_data_are_named_with_their_path),
 		cmocka_unit_test(ids_and_names_of_people_have_a_length),

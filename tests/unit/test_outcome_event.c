@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,9 @@
 
 /* The good examples are what the worker writes, byte for byte but for a newline at the end. */
 #define SCHEMAS "schemas"
-#define AT(seconds, ms) (1795514400000 + (seconds)*1000 + (ms)) /* from 2026-11-24T10:00:00Z on */
+#define AT(seconds, ms)                                                                            \
+	(INT64_C(1795514400000) + INT64_C(1000) * (seconds) +                                      \
+		(ms)) /* from 2026-11-24T10:00:00Z on */
 
 static const unsigned char id[16] = {0x0f, 0x8f, 0xad, 0x5b, 0xd9, 0xcb, 0x46, 0x9f, 0xa1, 0x65,
 	0x70, 0x86, 0x77, 0x28, 0x95, 0x0e};
@@ -135,7 +138,7 @@ static struct outcome parked(void)
 
 	o.reason = SLICE("consent_needed");
 	o.parked = true;
-	o.deadline_ms = AT(7 * 86400, 5);
+	o.deadline_ms = AT(INT64_C(7) * 86400, 5);
 	return o;
 }
 
@@ -145,7 +148,7 @@ static struct outcome parked_without_a_connection(void)
 
 	o.reason = SLICE("not_connected");
 	o.parked = true;
-	o.deadline_ms = AT(7 * 86400, 5);
+	o.deadline_ms = AT(INT64_C(7) * 86400, 5);
 	return o;
 }
 

@@ -141,63 +141,56 @@ static void the_token_source_says_what_is_wrong_and_whose_it_is(void **state)
 /* ---- userinfo ---- */
 
 static const struct {
-	int status;
 	const char *body;
-	enum sf_class class;
 	const char *url;
+	int status;
+	enum sf_class class;
 } userinfos[] = {
-	{200,
-		"{" IDS ",\"urls\":{\"custom_domain\":\"https://"
-		"acme.my.salesforce.com\",\"rest\":\"https://other.my.salesforce.com/x\"}}",
-		SF_CREATED, "https://acme.my.salesforce.com"},
-	{200,
-		"{" IDS ",\"urls\":{\"rest\":\"https://acme.my.salesforce.com/services/"
-		"data/v{version}/\"}}",
-		SF_CREATED, "https://acme.my.salesforce.com"},
-	{200,
-		"{" IDS ",\"urls\":{\"custom_domain\":null,\"rest\":\"https://"
-		"acme.my.salesforce.com/\"}}",
-		SF_CREATED, "https://acme.my.salesforce.com"},
-	{200,
-		"{" IDS ",\"urls\":{\"custom_domain\":\"acme\",\"rest\":\"https://"
-		"acme.my.salesforce.com/\"}}",
-		SF_CREATED, "https://acme.my.salesforce.com"},
-	{200, "{\"organization_id\":\"00D1F0000009Gpn\",\"user_id\":\"0051F0000009Gpn\"}",
-		SF_CREATED, NULL},
-	{200, "{" IDS ",\"urls\":{\"rest\":\"/services\"}}", SF_CREATED, NULL},
-	{200, "{" IDS ",\"urls\":[]}", SF_CREATED, NULL},
-	{200, "{\"organization_id\":\"00D1F0000009GpnUAE\"}", SF_RETRY, NULL},
-	{200,
-		"{\"organization_id\":\"0051F0000009GpnQAE\",\"user_id\":"
-		"\"0051F0000009GpnQAE\"}",
-		SF_RETRY, NULL},
-	{200,
-		"{\"organization_id\":\"00D1F0000009GpnUAE\",\"user_id\":"
-		"\"00D1F0000009GpnUAE\"}",
-		SF_RETRY, NULL},
-	{200,
-		"{\"organization_id\":\"00D1F0000009GpnAAA\",\"user_id\":"
-		"\"0051F0000009GpnQAE\"}",
-		SF_RETRY, NULL},
-	{200, "{\"organization_id\":7,\"user_id\":\"0051F0000009GpnQAE\"}", SF_RETRY, NULL},
-	{200, "{\"organization_id\":\"00\",\"user_id\":\"00\"}", SF_RETRY, NULL},
-	{200, "<html>", SF_RETRY, NULL},
-	{200, "", SF_RETRY, NULL},
-	{0, "", SF_RETRY, NULL},
-	{204, "", SF_RETRY, NULL},
-	{301, "{" IDS "}", SF_CONFIG, NULL},
-	{400, "", SF_CONFIG, NULL},
-	{401, "", SF_REFRESH, NULL},
-	{403, "Bad_OAuth_Token", SF_REFRESH, NULL},
-	{403, "bad_oauth_token\r\n", SF_REFRESH, NULL},
-	{403, "Wrong_Org", SF_CONFIG, NULL},
-	{403, "Bad_OAuth_Token or so", SF_CONFIG, NULL},
-	{403, "", SF_CONFIG, NULL},
-	{404, "Bad_Id", SF_CONFIG, NULL},
-	{408, "", SF_RETRY, NULL},
-	{429, "", SF_RETRY, NULL},
-	{500, "Bad_OAuth_Token", SF_RETRY, NULL},
-	{503, "", SF_RETRY, NULL},
+	{"{" IDS ",\"urls\":{\"custom_domain\":\"https://"
+	 "acme.my.salesforce.com\",\"rest\":\"https://other.my.salesforce.com/x\"}}",
+		"https://acme.my.salesforce.com", 200, SF_CREATED},
+	{"{" IDS ",\"urls\":{\"rest\":\"https://acme.my.salesforce.com/services/"
+	 "data/v{version}/\"}}",
+		"https://acme.my.salesforce.com", 200, SF_CREATED},
+	{"{" IDS ",\"urls\":{\"custom_domain\":null,\"rest\":\"https://"
+	 "acme.my.salesforce.com/\"}}",
+		"https://acme.my.salesforce.com", 200, SF_CREATED},
+	{"{" IDS ",\"urls\":{\"custom_domain\":\"acme\",\"rest\":\"https://"
+	 "acme.my.salesforce.com/\"}}",
+		"https://acme.my.salesforce.com", 200, SF_CREATED},
+	{"{\"organization_id\":\"00D1F0000009Gpn\",\"user_id\":\"0051F0000009Gpn\"}", NULL, 200,
+		SF_CREATED},
+	{"{" IDS ",\"urls\":{\"rest\":\"/services\"}}", NULL, 200, SF_CREATED},
+	{"{" IDS ",\"urls\":[]}", NULL, 200, SF_CREATED},
+	{"{\"organization_id\":\"00D1F0000009GpnUAE\"}", NULL, 200, SF_RETRY},
+	{"{\"organization_id\":\"0051F0000009GpnQAE\",\"user_id\":"
+	 "\"0051F0000009GpnQAE\"}",
+		NULL, 200, SF_RETRY},
+	{"{\"organization_id\":\"00D1F0000009GpnUAE\",\"user_id\":"
+	 "\"00D1F0000009GpnUAE\"}",
+		NULL, 200, SF_RETRY},
+	{"{\"organization_id\":\"00D1F0000009GpnAAA\",\"user_id\":"
+	 "\"0051F0000009GpnQAE\"}",
+		NULL, 200, SF_RETRY},
+	{"{\"organization_id\":7,\"user_id\":\"0051F0000009GpnQAE\"}", NULL, 200, SF_RETRY},
+	{"{\"organization_id\":\"00\",\"user_id\":\"00\"}", NULL, 200, SF_RETRY},
+	{"<html>", NULL, 200, SF_RETRY},
+	{"", NULL, 200, SF_RETRY},
+	{"", NULL, 0, SF_RETRY},
+	{"", NULL, 204, SF_RETRY},
+	{"{" IDS "}", NULL, 301, SF_CONFIG},
+	{"", NULL, 400, SF_CONFIG},
+	{"", NULL, 401, SF_REFRESH},
+	{"Bad_OAuth_Token", NULL, 403, SF_REFRESH},
+	{"bad_oauth_token\r\n", NULL, 403, SF_REFRESH},
+	{"Wrong_Org", NULL, 403, SF_CONFIG},
+	{"Bad_OAuth_Token or so", NULL, 403, SF_CONFIG},
+	{"", NULL, 403, SF_CONFIG},
+	{"Bad_Id", NULL, 404, SF_CONFIG},
+	{"", NULL, 408, SF_RETRY},
+	{"", NULL, 429, SF_RETRY},
+	{"Bad_OAuth_Token", NULL, 500, SF_RETRY},
+	{"", NULL, 503, SF_RETRY},
 };
 
 static void userinfo_names_org_user_and_host(void **state)

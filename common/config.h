@@ -26,15 +26,17 @@ enum config_type {
 };
 
 struct config_key {
-	const char *name; /* "postgres.url"; a top-level key has no dot; "client.*.kind" in a named section */
+	const char *name; /* "postgres.url"; a top-level key has no dot; "client.*.kind" in a named
+	                     section */
 	enum config_type type;
-	size_t offset;       /* of the member in the caller's struct (or in the named section's) */
-	const char *preset;  /* default as it would be written; NULL: none, the member stays 0/NULL */
+	size_t offset; /* of the member in the caller's struct (or in the named section's) */
+	const char
+		*preset; /* default as it would be written; NULL: none, the member stays 0/NULL */
 	int64_t min, max;
-	const char *words;   /* "development|production" */
-	const char *doc;     /* one sentence */
+	const char *words; /* "development|production" */
+	const char *doc;   /* one sentence */
 	bool required;
-	bool secret;         /* masked when printed */
+	bool secret; /* masked when printed */
 };
 
 struct config_pair { /* a passed-through property */
@@ -66,15 +68,16 @@ struct config {
 };
 
 /**
- * Fills @values (zeroed by the caller) from @path (NULL: environment only) and @environment (as environ).
- * False when there are faults; @c and @values are to be released either way.
- * Environment names: dots and dashes become '_', upper case; for the pass section ONBEHALF_KAFKA_SASL_PASSWORD is
- * kafka.sasl.password.
+ * Fills @values (zeroed by the caller) from @path (NULL: environment only) and @environment (as
+ * environ). False when there are faults; @c and @values are to be released either way. Environment
+ * names: dots and dashes become '_', upper case; for the pass section ONBEHALF_KAFKA_SASL_PASSWORD
+ * is kafka.sasl.password.
  */
 must_check bool config_load(struct config *c, const char *path, char **environment, void *values);
 /** Notes a fault found later by the caller; @key names the line when it was set in the file. */
 void config_fault(struct config *c, const char *key, const char *fmt, ...) printf_like(3, 4);
-/** The effective values as a file with each key's doc, default and origin; secrets (and pass-through *password*, *secret*, *key*) masked. */
+/** The effective values as a file with each key's doc, default and origin; secrets (and
+ * pass-through *password*, *secret*, *key*) masked. */
 void config_print(const struct config *c, const void *values, FILE *out);
 /** Frees what config_load allocated, inside @values too. */
 void config_release(struct config *c, void *values);

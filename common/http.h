@@ -45,21 +45,23 @@ struct http_answer {
 };
 
 struct http_request {
-	const char *method; /* literal */
-	const char *url;    /* copied */
-	bool plain;         /* http is allowed for this one call */
-	const char *bearer; /* NULL: none; copied, zeroed after */
+	const char *method;         /* literal */
+	const char *url;            /* copied */
+	bool plain;                 /* http is allowed for this one call */
+	const char *bearer;         /* NULL: none; copied, zeroed after */
 	const char *const *headers; /* "Name: value", NULL-ended; copied */
-	struct slice body;  /* absent: none; borrowed until done */
+	struct slice body;          /* absent: none; borrowed until done */
 	size_t max_answer_bytes;
 	int64_t timeout_ms; /* 0: the options' */
-	/** Asked last, when the connection stands and before the first byte of each sending; false sends nothing. */
+	/** Asked last, when the connection stands and before the first byte of each sending; false
+	 * sends nothing. */
 	bool (*may_send)(void *arg);
 	void (*done)(void *arg, const struct http_answer *answer); /* the call is gone after it */
 	void *arg;
 };
 
-must_check int http_open(struct loop *l, const struct http_options *o, struct http **ret, struct err *err);
+must_check int http_open(
+	struct loop *l, const struct http_options *o, struct http **ret, struct err *err);
 /** Calls still open end without `done`. */
 void http_close(struct http *h);
 /** Never NULL, never calls back before it returns. */

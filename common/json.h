@@ -16,10 +16,21 @@
 
 struct json_t; /* jansson's value */
 
-enum json_kind { JSON_IS_NONE, JSON_IS_NULL, JSON_IS_BOOL, JSON_IS_INT, JSON_IS_REAL, JSON_IS_TEXT, JSON_IS_LIST, JSON_IS_OBJECT };
+enum json_kind {
+	JSON_IS_NONE,
+	JSON_IS_NULL,
+	JSON_IS_BOOL,
+	JSON_IS_INT,
+	JSON_IS_REAL,
+	JSON_IS_TEXT,
+	JSON_IS_LIST,
+	JSON_IS_OBJECT
+};
 
-/** Reads one value of at most @max_depth levels; the caller owns *@ret.  REJECTED with line and column, never with content. */
-must_check int json_read(struct slice bytes, unsigned max_depth, struct json_t **ret, struct err *err);
+/** Reads one value of at most @max_depth levels; the caller owns *@ret.  REJECTED with line and
+ * column, never with content. */
+must_check int json_read(
+	struct slice bytes, unsigned max_depth, struct json_t **ret, struct err *err);
 void json_drop(struct json_t *value);
 DEFINE_FREEP(struct json_t, json_drop)
 

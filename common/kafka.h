@@ -54,21 +54,26 @@ struct kafka_consumer_handlers {
 	void (*message)(void *arg, struct kafka_message *m); /* takes @m */
 	/** The group gave these partitions: answer, now or later, with kafka_consumer_assign(). */
 	void (*assigned)(void *arg, const int32_t *partitions, size_t count);
-	/** The group takes everything back: answer, now or later, with kafka_consumer_unassign().  @lost: it already has. */
+	/** The group takes everything back: answer, now or later, with kafka_consumer_unassign().
+	 * @lost: it already has. */
 	void (*revoked)(void *arg, bool lost);
 	/** Of note for the log; FATAL: this consumer is over. */
 	void (*error)(void *arg, const struct err *err);
 };
 
-/** @pairs: pass-through properties.  group.id, client.id and what the worker's promises need are set over them. */
-must_check int kafka_consumer_open(struct loop *l, const struct config_pair *pairs, size_t pair_count, const char *group,
-	const char *topic, const struct kafka_consumer_handlers *handlers, void *arg, struct kafka_consumer **ret,
+/** @pairs: pass-through properties.  group.id, client.id and what the worker's promises need are
+ * set over them. */
+must_check int kafka_consumer_open(struct loop *l, const struct config_pair *pairs,
+	size_t pair_count, const char *group, const char *topic,
+	const struct kafka_consumer_handlers *handlers, void *arg, struct kafka_consumer **ret,
 	struct err *err);
 /** Leaves the group; blocks at most @timeout_ms. */
 void kafka_consumer_close(struct kafka_consumer *c, int64_t timeout_ms);
-/** At most this many messages a turn of the loop; 0 stands still (heartbeats and rebalances go on). */
+/** At most this many messages a turn of the loop; 0 stands still (heartbeats and rebalances go on).
+ */
 void kafka_consumer_credit(struct kafka_consumer *c, size_t messages);
-must_check int kafka_consumer_assign(struct kafka_consumer *c, const struct kafka_position *p, size_t count, struct err *err);
+must_check int kafka_consumer_assign(
+	struct kafka_consumer *c, const struct kafka_position *p, size_t count, struct err *err);
 void kafka_consumer_unassign(struct kafka_consumer *c);
 /** Idempotent: pausing what is paused does nothing. */
 void kafka_consumer_pause(struct kafka_consumer *c, int32_t partition);
@@ -88,16 +93,19 @@ struct kafka_record {
 	size_t header_count;
 };
 
-must_check int kafka_producer_open(const struct config_pair *pairs, size_t pair_count, const char *transactional_id,
-	struct kafka_producer **ret, struct err *err);
+must_check int kafka_producer_open(const struct config_pair *pairs, size_t pair_count,
+	const char *transactional_id, struct kafka_producer **ret, struct err *err);
 /** Purges what is queued; waits at most a few seconds. */
 void kafka_producer_close(struct kafka_producer *p);
 /** init_transactions: fences every earlier producer of the id.  Needed before the first begin. */
 must_check int kafka_producer_init(struct kafka_producer *p, int64_t timeout_ms, struct err *err);
 must_check int kafka_producer_begin(struct kafka_producer *p, struct err *err);
-/** Copies @r into the open transaction; serves the queue when it is full.  REJECTED: the record itself cannot be sent (too large). */
-must_check int kafka_producer_send(struct kafka_producer *p, const struct kafka_record *r, struct err *err);
-/** OK means: the broker said so.  Any error: the caller closes the handle and starts anew; nothing else is safe. */
+/** Copies @r into the open transaction; serves the queue when it is full.  REJECTED: the record
+ * itself cannot be sent (too large). */
+must_check int kafka_producer_send(
+	struct kafka_producer *p, const struct kafka_record *r, struct err *err);
+/** OK means: the broker said so.  Any error: the caller closes the handle and starts anew; nothing
+ * else is safe. */
 must_check int kafka_producer_commit(struct kafka_producer *p, struct err *err);
 void kafka_producer_abort(struct kafka_producer *p);
 /** Serves callbacks; true when a transport error was seen since the last call. */
@@ -106,8 +114,8 @@ bool kafka_producer_poll(struct kafka_producer *p);
 /* ---- questions, blocking ---- */
 
 /** 0 partitions: the topic does not exist. */
-must_check int kafka_partition_count(const struct config_pair *pairs, size_t pair_count, const char *topic,
-	int64_t timeout_ms, int32_t *ret, struct err *err);
+must_check int kafka_partition_count(const struct config_pair *pairs, size_t pair_count,
+	const char *topic, int64_t timeout_ms, int32_t *ret, struct err *err);
 struct kafka_topic {
 	const char *name;
 	int32_t partitions;
@@ -115,5 +123,5 @@ struct kafka_topic {
 	bool compact;
 };
 /** Creates it; one that exists is no error. */
-must_check int kafka_topic_create(const struct config_pair *pairs, size_t pair_count, const struct kafka_topic *t,
-	int64_t timeout_ms, struct err *err);
+must_check int kafka_topic_create(const struct config_pair *pairs, size_t pair_count,
+	const struct kafka_topic *t, int64_t timeout_ms, struct err *err);

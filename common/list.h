@@ -18,7 +18,7 @@ struct list {
 /** The node may be removed inside. */
 #define list_each_safe(it, head)                                                                   \
 	for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                  \
-	     it = it##_next, it##_next = it->next)
+		it = it##_next, it##_next = it->next)
 
 static inline void list_init(struct list *l)
 {

@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/rfc3339.h"
 #include "common/json.h"
 #include "common/utf8.h"
 
@@ -91,9 +92,9 @@ static void add_line(
 	struct buf *line, enum log_level level, const char *msg, const struct log_field *fields)
 {
 	enum log_format format = chosen_format;
-	char now[CLOCK_TEXT_SIZE];
+	char now[RFC3339_SIZE];
 
-	clock_text(clock_wall_ms(), now);
+	rfc3339_text(clock_wall_ms(), now);
 	if (format == LOG_JSON)
 		buf_add_char(line, '{');
 	add_key(line, format, "time");

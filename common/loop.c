@@ -301,8 +301,7 @@ void loop_before_sleep_remove(struct loop *l, loop_fn *fn, void *arg)
 /* Only here are hooks freed, so a hook may remove any, itself too. */
 static void call_hooks(struct loop *l)
 {
-	list_each_safe(it, &l->hooks)
-	{
+	list_each_safe(it, &l->hooks) {
 		struct hook *h = list_owner(it, struct hook, node);
 
 		if (h->fn)

@@ -57,5 +57,6 @@ void loop_before_sleep_remove(struct loop *l, loop_fn *fn, void *arg);
 void loop_again(struct loop *l);
 
 typedef void loop_signal_fn(void *arg, int signo);
-/** Blocks @signo in this thread (call before any thread starts) and delivers it on the loop through a signalfd. */
+/** Blocks @signo in this thread (call before any thread starts) and delivers it on the loop through
+ * a signalfd. */
 void loop_signal(struct loop *l, int signo, loop_signal_fn *fn, void *arg);

@@ -24,6 +24,7 @@ void map_put(struct map *m, const void *key, size_t len, void *value);
 /** Takes the entry out; its value, or NULL. */
 void *map_remove(struct map *m, const void *key, size_t len);
 size_t map_count(const struct map *m);
-/** Walks in no order: start with *@pos = 0; NULL at the end.  Entries may be removed on the way, none added. */
+/** Walks in no order: start with *@pos = 0; NULL at the end.  Entries may be removed on the way,
+ * none added. */
 void *map_next(const struct map *m, size_t *pos);
 void map_release(struct map *m);

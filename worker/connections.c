@@ -22,9 +22,9 @@ void connections_init(struct connections *cs)
 /* The texts of a connection, in the order of ledger.connections() from column 6 on. */
 static char **texts(struct connection *c, size_t i)
 {
-	char **const all[] = {&c->client, &c->environment, &c->token_source, &c->grant_ref, &c->user_id,
-		&c->organization_id, &c->org_id, &c->sf_user_id, &c->host, &c->login_host, &c->external_id_field,
-		&c->write_mode};
+	char **const all[] = {&c->client, &c->environment, &c->token_source, &c->grant_ref,
+		&c->user_id, &c->organization_id, &c->org_id, &c->sf_user_id, &c->host,
+		&c->login_host, &c->external_id_field, &c->write_mode};
 
 	return i < ARRAY_LEN(all) ? all[i] : NULL;
 }
@@ -67,12 +67,14 @@ void connections_release(struct connections *cs)
 	map_release(&cs->orgs);
 }
 
-struct connection *connections_find(const struct connections *cs, const unsigned char id[CONNECTION_ID_BYTES])
+struct connection *connections_find(
+	const struct connections *cs, const unsigned char id[CONNECTION_ID_BYTES])
 {
 	return map_get(&cs->by_id, id, CONNECTION_ID_BYTES);
 }
 
-struct connection *connections_get(struct connections *cs, const unsigned char id[CONNECTION_ID_BYTES])
+struct connection *connections_get(
+	struct connections *cs, const unsigned char id[CONNECTION_ID_BYTES])
 {
 	struct connection *c = connections_find(cs, id);
 
@@ -88,7 +90,8 @@ struct connection *connections_get(struct connections *cs, const unsigned char i
 	return c;
 }
 
-static void subject_key(struct buf *b, struct slice source, struct slice user_id, struct slice organization_id)
+static void subject_key(
+	struct buf *b, struct slice source, struct slice user_id, struct slice organization_id)
 {
 	buf_add_be32(b, (uint32_t)source.len);
 	buf_add(b, source.data, source.len);
@@ -99,8 +102,8 @@ static void subject_key(struct buf *b, struct slice source, struct slice user_id
 		buf_add(b, organization_id.data, organization_id.len);
 }
 
-struct connection *connections_by_subject(const struct connections *cs, struct slice source, struct slice user_id,
-	struct slice organization_id)
+struct connection *connections_by_subject(const struct connections *cs, struct slice source,
+	struct slice user_id, struct slice organization_id)
 {
 	freed_by(buf_release) struct buf key = {0};
 	struct subject *s;
@@ -146,7 +149,8 @@ static void set_text(char **text, const struct pg_rows *rows, int row, int col)
 	*text = pg_null(rows, row, col) ? NULL : mem_slice_text(pg_slice(rows, row, col));
 }
 
-void connection_fill(struct connections *cs, struct connection *c, const struct pg_rows *rows, int row)
+void connection_fill(
+	struct connections *cs, struct connection *c, const struct pg_rows *rows, int row)
 {
 	char **t;
 

@@ -39,7 +39,8 @@ static struct partition *find(struct intake *in, int32_t number)
 
 static void set_credit(struct intake *in)
 {
-	size_t room = in->held || in->waiting_count >= WAITING_MAX ? 0 : WAITING_MAX - in->waiting_count;
+	size_t room =
+		in->held || in->waiting_count >= WAITING_MAX ? 0 : WAITING_MAX - in->waiting_count;
 
 	kafka_consumer_credit(in->consumer, room);
 }
@@ -80,7 +81,8 @@ static struct lead *decode(struct intake *in, struct partition *p, struct kafka_
 	lead->partition = p;
 	lead->offset = kafka_message_offset(m);
 	lead->incarnation = p->incarnation;
-	lead->record_time_ms = kafka_message_timestamp_ms(m) > 0 ? kafka_message_timestamp_ms(m) : 0;
+	lead->record_time_ms =
+		kafka_message_timestamp_ms(m) > 0 ? kafka_message_timestamp_ms(m) : 0;
 	lead->event_key = arena_slice(&lead->arena, kafka_message_key(m));
 	lead_event_read(&record, in->ring, &lead->arena, &lead->event);
 	if (lead->event.verdict == LEAD_INVALID)
@@ -142,10 +144,11 @@ static void on_error(void *arg, const struct err *err)
 		log_warn("Kafka consumer", F_TEXT("error", err->text), F_INT("code", err->code));
 }
 
-int intake_open(struct loop *l, const struct options *o, const struct secret_ring *ring, const struct intake_handlers *h,
-	void *arg, struct intake **ret, struct err *err)
+int intake_open(struct loop *l, const struct options *o, const struct secret_ring *ring,
+	const struct intake_handlers *h, void *arg, struct intake **ret, struct err *err)
 {
-	static const struct kafka_consumer_handlers handlers = {on_message, on_assigned, on_revoked, on_error};
+	static const struct kafka_consumer_handlers handlers = {
+		on_message, on_assigned, on_revoked, on_error};
 	struct intake *in = mem_new(sizeof(*in));
 
 	in->options = o;
@@ -154,8 +157,8 @@ int intake_open(struct loop *l, const struct options *o, const struct secret_rin
 	in->arg = arg;
 	in->held = true;
 	list_init(&in->waiting);
-	if (kafka_consumer_open(l, o->config.pairs, o->config.pair_count, o->group, o->topics.lead_create, &handlers, in,
-		    &in->consumer, err) < 0) {
+	if (kafka_consumer_open(l, o->config.pairs, o->config.pair_count, o->group,
+		    o->topics.lead_create, &handlers, in, &in->consumer, err) < 0) {
 		free(in);
 		return -1;
 	}
@@ -182,7 +185,8 @@ void intake_close(struct intake *in)
 	free(in);
 }
 
-int intake_start(struct intake *in, struct partition *const *partitions, size_t count, struct err *err)
+int intake_start(
+	struct intake *in, struct partition *const *partitions, size_t count, struct err *err)
 {
 	struct kafka_position *positions = mem_new((count + 1) * sizeof(*positions));
 	int rc;

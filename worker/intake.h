@@ -25,7 +25,8 @@ struct intake_handlers {
 	void (*work)(void *arg); /* leads wait for the tick */
 	/** The group gave partitions: take them, then intake_start(). */
 	void (*assigned)(void *arg, const int32_t *partitions, size_t count);
-	/** The group wants them back: give them up, then intake_stop(). @lost: somebody else may have them already. */
+	/** The group wants them back: give them up, then intake_stop(). @lost: somebody else may
+	 * have them already. */
 	void (*revoked)(void *arg, bool lost);
 	void (*over)(void *arg, const struct err *err); /* the consumer is of no use any more */
 };
@@ -36,7 +37,8 @@ must_check int intake_open(struct loop *l, const struct options *o, const struct
 void intake_close(struct intake *in);
 
 /** Reads these from their positions on.  Borrowed until intake_stop(). */
-must_check int intake_start(struct intake *in, struct partition *const *partitions, size_t count, struct err *err);
+must_check int intake_start(
+	struct intake *in, struct partition *const *partitions, size_t count, struct err *err);
 /** Stops reading and drops what waits; the group is answered. */
 void intake_stop(struct intake *in);
 /** Reads nothing more, what waits stays. */
@@ -47,5 +49,6 @@ struct list *intake_waiting(struct intake *in);
 size_t intake_waiting_count(const struct intake *in);
 /** The tick took @n of them. */
 void intake_taken(struct intake *in, size_t n);
-/** Windows have moved: resumes what has room again, and tells Kafka the positions from time to time. */
+/** Windows have moved: resumes what has room again, and tells Kafka the positions from time to
+ * time. */
 void intake_moved(struct intake *in);

@@ -21,10 +21,10 @@ struct lanes {
 	struct lanes_handlers handlers;
 	void *arg;
 	struct tokens *tokens;
-	struct list ready;    /* ring of lanes (struct lane by .ready) that may be able to send */
-	struct list cooling;  /* lanes that wait for cool_until */
-	struct list waiting;  /* leads that wait on their own */
-	struct list calls;    /* on the wire */
+	struct list ready;   /* ring of lanes (struct lane by .ready) that may be able to send */
+	struct list cooling; /* lanes that wait for cool_until */
+	struct list waiting; /* leads that wait on their own */
+	struct list calls;   /* on the wire */
 	struct list answered;
 	struct list to_park;
 	struct list signals;
@@ -110,7 +110,8 @@ static void park_lane(struct lanes *ls, struct connection *c, enum lead_park why
 	list_remove(&c->lane.ready);
 }
 
-/* The lane pauses; when that, or the whole trouble, is longer than park_after, what it holds is parked. */
+/* The lane pauses; when that, or the whole trouble, is longer than park_after, what it holds is
+ * parked. */
 static void cool(struct lanes *ls, struct connection *c, int64_t wait_ms)
 {
 	int64_t now = clock_age_ms();
@@ -145,7 +146,8 @@ static void on_token_ready(void *arg, struct connection *c)
 
 static void on_token_failed(void *arg, struct connection *c, int64_t wait_ms, const char *reason)
 {
-	log_warn("no token", F_TEXT("connection", c->text), F_TEXT("reason", reason), F_INT("wait_ms", wait_ms));
+	log_warn("no token", F_TEXT("connection", c->text), F_TEXT("reason", reason),
+		F_INT("wait_ms", wait_ms));
 	cool(arg, c, wait_ms);
 }
 
@@ -158,8 +160,8 @@ static void copy_text(char *to, size_t size, struct slice from)
 	to[n] = '\0';
 }
 
-static void add_signal(struct lanes *ls, struct connection *c, const char *event, const char *reason,
-	const struct binding_identity *identity)
+static void add_signal(struct lanes *ls, struct connection *c, const char *event,
+	const char *reason, const struct binding_identity *identity)
 {
 	struct ledger_signal *s = mem_new(sizeof(*s));
 
@@ -175,8 +177,8 @@ static void add_signal(struct lanes *ls, struct connection *c, const char *event
 	list_add_tail(&ls->signals, &s->node);
 	if (!identity)
 		c->loaded = false; /* nothing is sent until the ledger says where it stands now */
-	log_info("connection signal", F_TEXT("connection", c->text), F_TEXT("event", event), F_TEXT("reason", reason),
-		F_INT("epoch", c->epoch));
+	log_info("connection signal", F_TEXT("connection", c->text), F_TEXT("event", event),
+		F_TEXT("reason", reason), F_INT("epoch", c->epoch));
 	work(ls);
 }
 
@@ -190,8 +192,7 @@ static void on_token_signal(void *arg, struct connection *c, const char *event, 
 
 static void wake_leads(struct lanes *ls, int64_t now)
 {
-	list_each_safe(it, &ls->waiting)
-	{
+	list_each_safe(it, &ls->waiting) {
 		struct lead *lead = list_owner(it, struct lead, node);
 
 		if (lead->due_age_ms > now)
@@ -208,8 +209,7 @@ static void on_timer(void *arg)
 	struct lanes *ls = arg;
 	int64_t now = clock_age_ms();
 
-	list_each_safe(it, &ls->cooling)
-	{
+	list_each_safe(it, &ls->cooling) {
 		struct lane *lane = list_owner(it, struct lane, ready);
 
 		if (lane->cool_until_ms > now)
@@ -224,10 +224,11 @@ static void on_timer(void *arg)
 
 /* ---- life ---- */
 
-struct lanes *lanes_new(struct loop *l, struct http *http, const struct options *o, struct connections *cs,
-	const struct lanes_handlers *h, void *arg)
+struct lanes *lanes_new(struct loop *l, struct http *http, const struct options *o,
+	struct connections *cs, const struct lanes_handlers *h, void *arg)
 {
-	static const struct tokens_handlers token_handlers = {on_token_ready, on_token_failed, on_token_signal};
+	static const struct tokens_handlers token_handlers = {
+		on_token_ready, on_token_failed, on_token_signal};
 	struct lanes *ls = mem_new(sizeof(*ls));
 
 	ls->loop = l;
@@ -291,7 +292,8 @@ void lanes_free(struct lanes *ls)
 
 static bool over_share(const struct lanes *ls, const struct lead *lead)
 {
-	return !lead->parked && (int64_t)lead->connection->lane.queued >= ls->options->window / SHARE;
+	return !lead->parked &&
+	       (int64_t)lead->connection->lane.queued >= ls->options->window / SHARE;
 }
 
 void lanes_add(struct lanes *ls, struct lead *lead)
@@ -313,10 +315,11 @@ void lanes_add(struct lanes *ls, struct lead *lead)
 
 bool lanes_starts_now(const struct lanes *ls, const struct connection *c)
 {
-	return !ls->draining && connection_usable(c) && c->token.state == TOKEN_READY && !c->lane.call &&
-		c->lane.cool_until_ms <= clock_age_ms() && c->lane.queued < (size_t)ls->options->batch.leads &&
-		c->org->in_flight < ls->options->salesforce.per_org &&
-		ls->in_flight < (size_t)ls->options->salesforce.in_flight;
+	return !ls->draining && connection_usable(c) && c->token.state == TOKEN_READY &&
+	       !c->lane.call && c->lane.cool_until_ms <= clock_age_ms() &&
+	       c->lane.queued < (size_t)ls->options->batch.leads &&
+	       c->org->in_flight < ls->options->salesforce.per_org &&
+	       ls->in_flight < (size_t)ls->options->salesforce.in_flight;
 }
 
 void lanes_withdraw(struct lanes *ls, struct lead *lead)
@@ -382,7 +385,8 @@ static struct call *fill_call(struct lanes *ls, struct connection *c)
 		struct lead *next = list_owner(lane->queue.next, struct lead, node);
 		bool alone = next->unanswered >= 2;
 
-		if (call->count && (alone || call->bytes + next->event.fields.len > (size_t)ls->options->batch.bytes))
+		if (call->count && (alone || call->bytes + next->event.fields.len >
+						     (size_t)ls->options->batch.bytes))
 			break;
 		call_add(call, queue_pop(ls, lane));
 		if (alone)
@@ -410,7 +414,8 @@ size_t lanes_gather(struct lanes *ls, struct list *calls, size_t most)
 
 	if (ls->draining)
 		return 0;
-	while (n < most && ls->in_flight < (size_t)ls->options->salesforce.in_flight && (node = list_pop(&ls->ready))) {
+	while (n < most && ls->in_flight < (size_t)ls->options->salesforce.in_flight &&
+		(node = list_pop(&ls->ready))) {
 		struct connection *c = owner(list_owner(node, struct lane, ready));
 
 		if (c->org && c->org->in_flight >= ls->options->salesforce.per_org) {
@@ -487,11 +492,13 @@ void lanes_return_to_park(struct lanes *ls, struct call *call, enum lead_park wh
 static int64_t retry_wait(const struct lanes *ls, const struct call *call, int attempt)
 {
 	const struct options *o = ls->options;
-	int64_t wait = backoff_ms((unsigned)attempt, o->salesforce.backoff_base_ms, o->salesforce.backoff_cap_ms);
+	int64_t wait = backoff_ms(
+		(unsigned)attempt, o->salesforce.backoff_base_ms, o->salesforce.backoff_cap_ms);
 
 	if (call->retry_after_ms > wait)
-		wait = call->retry_after_ms < o->salesforce.retry_after_cap_ms ? call->retry_after_ms
-									      : o->salesforce.retry_after_cap_ms;
+		wait = call->retry_after_ms < o->salesforce.retry_after_cap_ms
+		               ? call->retry_after_ms
+		               : o->salesforce.retry_after_cap_ms;
 	return wait;
 }
 
@@ -507,7 +514,8 @@ static void call_failed(struct lanes *ls, struct call *call)
 			add_signal(ls, c, "reauthorization_needed", "token_rejected", NULL);
 		break;
 	case SF_REAUTH:
-		add_signal(ls, c, "reauthorization_needed", reason_code(call->verdict.reason), NULL);
+		add_signal(
+			ls, c, "reauthorization_needed", reason_code(call->verdict.reason), NULL);
 		break;
 	case SF_CONFIG:
 		cool(ls, c, CONFIG_WAIT_MS);
@@ -555,7 +563,9 @@ void lanes_send(struct lanes *ls, struct call *call)
 
 static void wait_alone(struct lanes *ls, struct call *call, struct lead *lead)
 {
-	int64_t wait = lead->result.verdict.class == SF_CONFIG ? CONFIG_WAIT_MS : retry_wait(ls, call, lead->attempts);
+	int64_t wait = lead->result.verdict.class == SF_CONFIG
+	                       ? CONFIG_WAIT_MS
+	                       : retry_wait(ls, call, lead->attempts);
 
 	if (wait >= ls->options->park_after_ms || lead->attempts > 5) {
 		lead->park = PARK_RETRY;
@@ -577,14 +587,16 @@ void lanes_go_on(struct lanes *ls, struct call *call, struct lead *lead)
 		wait_alone(ls, call, lead);
 		return;
 	}
-	/* Its whole call failed: the leads keep their order at the head; the last one in makes the lane pause. */
+	/* Its whole call failed: the leads keep their order at the head; the last one in makes the
+	 * lane pause. */
 	list_add_tail(&call->leads, &lead->node);
 	if (--call->count)
 		return;
 	back_to_head(ls, call);
 	if (c->loaded && !c->writes)
 		park_lane(ls, c, PARK_STATE, 0);
-	else if (c->lane.stuck_since_ms && c->lane.cool_until_ms - c->lane.stuck_since_ms >= ls->options->park_after_ms)
+	else if (c->lane.stuck_since_ms &&
+		 c->lane.cool_until_ms - c->lane.stuck_since_ms >= ls->options->park_after_ms)
 		park_lane(ls, c, PARK_RETRY, c->lane.cool_until_ms - clock_age_ms());
 	list_remove(&c->lane.ready);
 	lane_place(ls, c);

@@ -32,21 +32,22 @@ struct lead {
 	int64_t offset;
 	int32_t incarnation;
 	int64_t record_time_ms;
-	/* The original record, kept until the ledger has accepted it, longer where a lead.invalid needs its bytes. */
+	/* The original record, kept until the ledger has accepted it, longer where a lead.invalid
+	 * needs its bytes. */
 	struct kafka_message *message;
 
-	struct connection *connection; /* borrowed; NULL: not known yet */
+	struct connection *connection;    /* borrowed; NULL: not known yet */
 	int64_t accepted_ms, deadline_ms; /* wall; 0: not known here */
 	int attempts, unanswered;
-	bool parked;   /* it has a row in ledger.parked and none in its partition's window */
-	int tick_event; /* its place, from 1, in the events of the tick under way; 0: none */
+	bool parked;        /* it has a row in ledger.parked and none in its partition's window */
+	int tick_event;     /* its place, from 1, in the events of the tick under way; 0: none */
 	struct call *asked; /* the call of the tick under way that wants it; NULL: none */
 	bool in_lane;       /* in its lane's queue */
 	int permit;         /* enum permit_lead_verdict of the tick just answered */
 
-	enum lead_park park;  /* why it is to be parked, and */
-	int64_t park_wait_ms; /* for how long */
-	int64_t due_age_ms;   /* earliest next attempt */
+	enum lead_park park;     /* why it is to be parked, and */
+	int64_t park_wait_ms;    /* for how long */
+	int64_t due_age_ms;      /* earliest next attempt */
 	struct sf_record result; /* of its last call */
 };
 

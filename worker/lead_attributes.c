@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/clock.h"
+#include "common/rfc3339.h"
 #include "common/utf8.h"
 
 #define CONTENT_TYPE "content-type"
@@ -50,7 +50,7 @@ static bool is_time(struct slice s)
 {
 	int64_t ms;
 
-	return clock_parse(s.data, s.len, &ms);
+	return rfc3339_parse(s.data, s.len, &ms);
 }
 
 static bool is_json(struct slice s)

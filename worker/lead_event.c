@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/buf.h"
-#include "common/clock.h"
+#include "common/rfc3339.h"
 #include "common/json.h"
 #include "worker/lead_attributes.h"
 #include "worker/lead_fields.h"
@@ -193,7 +193,7 @@ static int64_t expiry_of(struct slice time)
 {
 	int64_t ms = 0;
 
-	if (!time.data || !clock_parse(time.data, time.len, &ms))
+	if (!time.data || !rfc3339_parse(time.data, time.len, &ms))
 		return 0;
 	return ms > 0 ? ms : 1; /* 0 is none; before 1970 is long past all the same */
 }

@@ -20,8 +20,8 @@
 
 #define LEAD_RECORD_MAX (1024 * 1024) /* bytes of a record's value */
 #define LEAD_FIELDS_MAX 500
-#define LEAD_ID_MAX 256       /* bytes of id and of source each */
-#define LEAD_USER_MAX 256     /* bytes of user_id and of organization_id each */
+#define LEAD_ID_MAX 256   /* bytes of id and of source each */
+#define LEAD_USER_MAX 256 /* bytes of user_id and of organization_id each */
 #define LEAD_PATH_MAX 160
 #define LEAD_KEY_BYTES 16
 
@@ -29,7 +29,7 @@ struct lead_header {
 	struct slice name, value;
 };
 
-struct lead_record { /* borrowed from the Kafka message */
+struct lead_record {        /* borrowed from the Kafka message */
 	struct slice value; /* absent: null */
 	const struct lead_header *headers;
 	size_t header_count;
@@ -39,9 +39,11 @@ enum lead_verdict { LEAD_OK, LEAD_REJECTED, LEAD_INVALID };
 
 struct lead_event { /* everything it points to lives in the arena */
 	enum lead_verdict verdict;
-	enum reason reason;        /* unless LEAD_OK */
-	char path[LEAD_PATH_MAX];  /* unless LEAD_OK: JSON path such as "$.data.lead.LastName", or "ce_id" for a header */
-	struct slice field;        /* REJECTED: the Salesforce field's name, absent if the fault is not one field's */
+	enum reason reason;       /* unless LEAD_OK */
+	char path[LEAD_PATH_MAX]; /* unless LEAD_OK: JSON path such as "$.data.lead.LastName", or
+	                             "ce_id" for a header */
+	struct slice field; /* REJECTED: the Salesforce field's name, absent if the fault is not one
+	                       field's */
 
 	/* LEAD_OK and LEAD_REJECTED: */
 	struct slice source, id, user_id, organization_id; /* organization_id may be absent */
@@ -50,18 +52,22 @@ struct lead_event { /* everything it points to lives in the arena */
 	unsigned char key[LEAD_KEY_BYTES];                 /* the External ID, see lead_key() */
 
 	/* LEAD_OK: */
-	unsigned char digest[SECRET_DIGEST_BYTES]; /* keyed, over the decoded event: content, not bytes */
-	struct slice fields; /* `"Company":"…","LastName":"…"`: members sorted by name, compact JSON, without braces */
+	unsigned char
+		digest[SECRET_DIGEST_BYTES]; /* keyed, over the decoded event: content, not bytes */
+	struct slice fields; /* `"Company":"…","LastName":"…"`: members sorted by name, compact
+	                        JSON, without braces */
 };
 
 /** Never fails: every record has a verdict. */
-void lead_event_read(const struct lead_record *record, const struct secret_ring *ring, struct arena *arena,
-	struct lead_event *ret);
+void lead_event_read(const struct lead_record *record, const struct secret_ring *ring,
+	struct arena *arena, struct lead_event *ret);
 
-/** The External ID: the first 128 bits of SHA-256 over source and id, length-prefixed.  Never changed. */
+/** The External ID: the first 128 bits of SHA-256 over source and id, length-prefixed.  Never
+ * changed. */
 void lead_key(struct slice source, struct slice id, unsigned char ret[LEAD_KEY_BYTES]);
 /** The identity of a record that could not be decoded. */
-void lead_key_undecoded(int32_t incarnation, int32_t partition, int64_t offset, unsigned char ret[LEAD_KEY_BYTES]);
+void lead_key_undecoded(
+	int32_t incarnation, int32_t partition, int64_t offset, unsigned char ret[LEAD_KEY_BYTES]);
 #define LEAD_KEY_TEXT (2 * LEAD_KEY_BYTES + 1)
 /** 32 lower-case hex characters, as logs and Salesforce name the lead. */
 void lead_key_text(const unsigned char key[LEAD_KEY_BYTES], char ret[LEAD_KEY_TEXT]);

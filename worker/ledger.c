@@ -11,21 +11,26 @@
 #include "worker/migrations.h"
 
 static const struct pg_statement st_types = {"types",
-	"SELECT t::regtype::oid, (t || '[]')::regtype::oid FROM unnest(ARRAY['ledger.progress_in', 'ledger.signal_in',"
-	" 'ledger.answer_in', 'ledger.ended_in', 'ledger.park_in', 'ledger.event_in', 'ledger.call_in'])"
+	"SELECT t::regtype::oid, (t || '[]')::regtype::oid FROM unnest(ARRAY['ledger.progress_in', "
+        "'ledger.signal_in',"
+	" 'ledger.answer_in', 'ledger.ended_in', 'ledger.park_in', 'ledger.event_in', "
+        "'ledger.call_in'])"
 	" WITH ORDINALITY x (t, n) ORDER BY n"};
 static const struct pg_statement st_version = {"version", "SELECT gov.schema_version()"};
 static const struct pg_statement st_begin = {"begin_session",
 	"SELECT ledger.begin_session($1, $2, $3, $4, $5, $6, $7,"
 	" (SELECT backend_start FROM pg_catalog.pg_stat_activity WHERE pid = pg_backend_pid()))"};
 static const struct pg_statement st_listen = {"listen", "LISTEN onbehalf_connection"};
-static const struct pg_statement st_take = {"take",
-	"SELECT partition, incarnation, epoch, unfenced, position, last_outcome, confirmed FROM ledger.take($1, $2)"};
+static const struct pg_statement st_take = {
+	"take", "SELECT partition, incarnation, epoch, unfenced, position, last_outcome, confirmed "
+                "FROM ledger.take($1, $2)"};
 static const struct pg_statement st_prove = {"prove", "SELECT ledger.prove($1, $2, $3)"};
 static const struct pg_statement st_release = {"release", "SELECT ledger.release($1, $2)"};
 static const struct pg_statement st_load = {"connections", "SELECT * FROM ledger.connections($1)"};
-static const struct pg_statement st_outcomes = {"outcomes", "SELECT * FROM ledger.outcomes($1, $2, $3)"};
-static const struct pg_statement st_parked = {"parked_ready", "SELECT * FROM ledger.parked_ready($1, $2, $3)"};
+static const struct pg_statement st_outcomes = {
+	"outcomes", "SELECT * FROM ledger.outcomes($1, $2, $3)"};
+static const struct pg_statement st_parked = {
+	"parked_ready", "SELECT * FROM ledger.parked_ready($1, $2, $3)"};
 static const struct pg_statement st_maintain = {"maintain", "SELECT ledger.maintain()"};
 
 /* ---- beginning ---- */
@@ -71,7 +76,9 @@ static void on_version(void *arg, const struct pg_rows *rows, const struct err *
 		return end(l, err);
 	if (found >= wanted - 1 && found <= wanted + 1)
 		return;
-	(void)err_set(&e, ERR_REJECTED, 0, "the database's schema has version %d, this worker needs %d: run `onbehalf migrate`",
+	(void)err_set(&e, ERR_REJECTED, 0,
+		"the database's schema has version %d, this worker needs %d: run `onbehalf "
+	        "migrate`",
 		(int)found, (int)wanted);
 	end(l, &e);
 }
@@ -94,11 +101,13 @@ static void on_connected(void *arg)
 	pg_send(l->pg, &st_listen, a, on_ignored, l);
 	pg_put_uuid(a, l->session.id);
 	pg_put_text(a, (struct slice){l->session.group, strlen(l->session.group)});
-	pg_put_text(a, (struct slice){l->session.transactional_id, strlen(l->session.transactional_id)});
+	pg_put_text(a,
+		(struct slice){l->session.transactional_id, strlen(l->session.transactional_id)});
 	pg_put_text(a, (struct slice){l->session.build, strlen(l->session.build)});
 	pg_put_text(a, (struct slice){l->session.host, strlen(l->session.host)});
 	pg_put_text(a, (struct slice){l->session.key_id, strlen(l->session.key_id)});
-	pg_put_bytes(a, (struct slice){(const char *)l->session.key_fingerprint, sizeof(l->session.key_fingerprint)});
+	pg_put_bytes(a, (struct slice){(const char *)l->session.key_fingerprint,
+				sizeof(l->session.key_fingerprint)});
 	pg_send(l->pg, &st_begin, a, on_begun, l);
 }
 
@@ -117,8 +126,8 @@ static void on_notified(void *arg, const char *channel, const char *payload)
 		l->handlers.changed(l->arg, id);
 }
 
-struct ledger *ledger_open(struct loop *loop, const char *conninfo, const char *password, const struct ledger_session *s,
-	const struct ledger_handlers *handlers, void *arg)
+struct ledger *ledger_open(struct loop *loop, const char *conninfo, const char *password,
+	const struct ledger_session *s, const struct ledger_handlers *handlers, void *arg)
 {
 	static const struct pg_handlers pg_handlers = {on_connected, on_lost, on_notified};
 	struct ledger *l = mem_new(sizeof(*l));
@@ -155,7 +164,8 @@ static void put_numbers(struct pg_args *a, struct partition *const *partitions, 
 	pg_array_close(a);
 }
 
-void ledger_take(struct ledger *l, const int32_t *partitions, size_t count, ledger_answer_fn *fn, void *arg)
+void ledger_take(
+	struct ledger *l, const int32_t *partitions, size_t count, ledger_answer_fn *fn, void *arg)
 {
 	struct pg_args *a = new_args(l);
 
@@ -167,7 +177,8 @@ void ledger_take(struct ledger *l, const int32_t *partitions, size_t count, ledg
 	pg_send(l->pg, &st_take, a, fn, arg);
 }
 
-void ledger_prove(struct ledger *l, struct partition *const *partitions, size_t count, ledger_answer_fn *fn, void *arg)
+void ledger_prove(struct ledger *l, struct partition *const *partitions, size_t count,
+	ledger_answer_fn *fn, void *arg)
 {
 	struct pg_args *a = new_args(l);
 
@@ -180,7 +191,8 @@ void ledger_prove(struct ledger *l, struct partition *const *partitions, size_t 
 	pg_send(l->pg, &st_prove, a, fn, arg);
 }
 
-void ledger_release(struct ledger *l, struct partition *const *partitions, size_t count, ledger_answer_fn *fn, void *arg)
+void ledger_release(struct ledger *l, struct partition *const *partitions, size_t count,
+	ledger_answer_fn *fn, void *arg)
 {
 	struct pg_args *a = new_args(l);
 
@@ -189,7 +201,8 @@ void ledger_release(struct ledger *l, struct partition *const *partitions, size_
 	pg_send(l->pg, &st_release, a, fn, arg);
 }
 
-void ledger_load(struct ledger *l, struct connection *const *connections, size_t count, ledger_answer_fn *fn, void *arg)
+void ledger_load(struct ledger *l, struct connection *const *connections, size_t count,
+	ledger_answer_fn *fn, void *arg)
 {
 	struct pg_args *a = new_args(l);
 
@@ -200,8 +213,8 @@ void ledger_load(struct ledger *l, struct connection *const *connections, size_t
 	pg_send(l->pg, &st_load, a, fn, arg);
 }
 
-void ledger_outcomes(struct ledger *l, struct partition *const *partitions, size_t count, int32_t limit,
-	ledger_answer_fn *fn, void *arg)
+void ledger_outcomes(struct ledger *l, struct partition *const *partitions, size_t count,
+	int32_t limit, ledger_answer_fn *fn, void *arg)
 {
 	struct pg_args *a = new_args(l);
 
@@ -257,7 +270,8 @@ void ledger_outcome(const struct pg_rows *r, int row, struct outcome *o, int64_t
 }
 
 void ledger_parked_ready(struct ledger *l, struct partition *const *partitions, size_t count,
-	const unsigned char (*skip)[LEAD_KEY_BYTES], size_t skip_count, int32_t limit, ledger_answer_fn *fn, void *arg)
+	const unsigned char (*skip)[LEAD_KEY_BYTES], size_t skip_count, int32_t limit,
+	ledger_answer_fn *fn, void *arg)
 {
 	struct pg_args *a = new_args(l);
 

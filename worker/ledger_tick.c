@@ -6,13 +6,15 @@
 #include "worker/ledger_private.h"
 
 static const struct pg_statement st_tick = {"tick",
-	"SELECT hash, at, last_outcome, signals, parks, park_connections, checks, events, event_connections,"
+	"SELECT hash, at, last_outcome, signals, parks, park_connections, checks, events, "
+        "event_connections,"
 	" event_attempts, event_unanswered, calls, call_leads"
 	" FROM ledger.tick($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"};
 
 static void put_optional(struct pg_args *a, const char *text)
 {
-	pg_put_text(a, text && *text ? (struct slice){text, strlen(text)} : (struct slice){NULL, 0});
+	pg_put_text(
+		a, text && *text ? (struct slice){text, strlen(text)} : (struct slice){NULL, 0});
 }
 
 static void open_rows(struct ledger *l, int type)
@@ -46,8 +48,7 @@ static void put_signals(struct ledger *l, const struct ledger_tick *t)
 	struct pg_args *a = &l->args;
 
 	open_rows(l, TYPE_SIGNAL);
-	list_each(it, t->signals)
-	{
+	list_each(it, t->signals) {
 		const struct ledger_signal *s = list_owner(it, struct ledger_signal, node);
 
 		pg_row_open(a, 8);
@@ -174,7 +175,8 @@ static void put_one_event(struct pg_args *a, const struct lead *lead, const char
 	pg_put_int8(a, lead->offset);
 	pg_put_uuid(a, e->key);
 	pg_put_int2(a, (int16_t)e->verdict);
-	pg_put_bytes(a, ok ? (struct slice){(const char *)e->digest, sizeof(e->digest)} : (struct slice){NULL, 0});
+	pg_put_bytes(a, ok ? (struct slice){(const char *)e->digest, sizeof(e->digest)}
+			   : (struct slice){NULL, 0});
 	put_optional(a, ok ? digest_key : NULL);
 	put_optional(a, ok ? NULL : reason_code(e->reason));
 	put_optional(a, ok ? NULL : e->path);
@@ -203,8 +205,7 @@ enum lead_number { LEAD_PLACE, LEAD_ATTEMPTS, LEAD_UNANSWERED };
 static void put_numbers_of(struct pg_args *a, const struct list *leads, enum lead_number which)
 {
 	pg_array_open(a, PG_OID_INT4, LEDGER_OID_INT4_ARRAY);
-	list_each(it, leads)
-	{
+	list_each(it, leads) {
 		const struct lead *lead = list_owner(it, struct lead, node);
 		const int32_t numbers[] = {
 			[LEAD_PLACE] = lead->tick_event,
@@ -253,7 +254,9 @@ void ledger_tick(struct ledger *l, const struct ledger_tick *t, ledger_answer_fn
 	pg_args_clear(&l->args);
 	pg_put_uuid(&l->args, l->session.id);
 	pg_put_int8(&l->args, t->number);
-	pg_put_bytes(&l->args, t->prev_hash ? (struct slice){(const char *)t->prev_hash, LEDGER_HASH_BYTES} : SLICE(""));
+	pg_put_bytes(&l->args,
+		t->prev_hash ? (struct slice){(const char *)t->prev_hash, LEDGER_HASH_BYTES}
+			     : SLICE(""));
 	put_progress(l, t);
 	put_signals(l, t);
 	put_answers(l, t);

@@ -11,7 +11,6 @@
 
 #include "common/base.h"
 #include "common/config.h"
-#include "common/log.h"
 
 struct client {     /* [client.<name>] */
 	char *kind; /* pipes or salesforce */

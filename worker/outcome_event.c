@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/rfc3339.h"
 #include "common/json.h"
 
 #define UUID_BYTES 16
@@ -120,11 +120,11 @@ static void put_int(struct buf *out, const char *name, int64_t v)
 /* Left out when it is not known. */
 static void put_time(struct buf *out, const char *name, int64_t wall_ms)
 {
-	char text[CLOCK_TEXT_SIZE];
+	char text[RFC3339_SIZE];
 
 	if (!wall_ms)
 		return;
-	clock_text(wall_ms, text);
+	rfc3339_text(wall_ms, text);
 	put_word(out, name, text);
 }
 

@@ -37,19 +37,21 @@ struct outcome { /* slices are borrowed; absent = NULL in the row */
 	enum outcome_type type;
 	enum outcome_status status;
 	enum outcome_written written;
-	const unsigned char *id; /* 16 bytes: the outcome event's own id */
-	const unsigned char *lead_key;      /* 16 bytes */
-	const unsigned char *connection_id; /* 16 bytes or NULL */
-	int32_t connection_epoch;           /* with a connection */
-	struct slice event_key;             /* the input record's key; absent: null */
+	const unsigned char *id;             /* 16 bytes: the outcome event's own id */
+	const unsigned char *lead_key;       /* 16 bytes */
+	const unsigned char *connection_id;  /* 16 bytes or NULL */
+	int32_t connection_epoch;            /* with a connection */
+	struct slice event_key;              /* the input record's key; absent: null */
 	struct slice event_source, event_id; /* absent for undecoded ones */
 	struct slice traceparent;
-	struct slice org_id, lead_id, code, reason, detail; /* detail: JSON path of an invalid or rejected one */
-	struct slice connection_state, ended_by;            /* OUTCOME_REVOKED: state word; user, admin, policy, system, unknown */
-	struct slice fields;                /* `["Email","Phone"]` JSON text or absent */
+	struct slice org_id, lead_id, code, reason,
+		detail; /* detail: JSON path of an invalid or rejected one */
+	struct slice connection_state,
+		ended_by;    /* OUTCOME_REVOKED: state word; user, admin, policy, system, unknown */
+	struct slice fields; /* `["Email","Phone"]` JSON text or absent */
 	bool parked;
 	int32_t attempts;
-	int64_t deadline_ms, ended_at_ms;   /* wall ms, 0: none */
+	int64_t deadline_ms, ended_at_ms; /* wall ms, 0: none */
 	int64_t accepted_ms, permitted_ms, sent_ms, answered_ms, recorded_ms;
 	const unsigned char *session; /* 16 bytes */
 	int64_t tick;

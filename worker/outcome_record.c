@@ -33,7 +33,8 @@ static void add_number(struct headers *h, const char *name, int64_t n)
 	add_text(h, name, text);
 }
 
-static void add_hex(struct headers *h, const char *name, const char *before, const unsigned char *data, size_t len)
+static void add_hex(struct headers *h, const char *name, const char *before,
+	const unsigned char *data, size_t len)
 {
 	freed_by(buf_release) struct buf b = {0};
 
@@ -58,8 +59,8 @@ static const char *topic_of(const struct options *o, enum outcome_type type)
 }
 
 /* The names that Kafka Connect's dead letter queues use, so that existing tools read them. */
-static void add_diagnostics(struct headers *h, const struct outcome *x, const struct outcome_origin *origin,
-	const struct options *o)
+static void add_diagnostics(struct headers *h, const struct outcome *x,
+	const struct outcome_origin *origin, const struct options *o)
 {
 	unsigned char digest[32];
 
@@ -75,7 +76,8 @@ static void add_diagnostics(struct headers *h, const struct outcome *x, const st
 }
 
 /* `<key id>:<hex>`, keyed BLAKE2b over topic, partition, sequence, id and value. */
-static void add_mac(struct headers *h, const struct kafka_record *r, const struct secret_ring *ring, const char *const texts[3])
+static void add_mac(struct headers *h, const struct kafka_record *r, const struct secret_ring *ring,
+	const char *const texts[3])
 {
 	unsigned char mac[SECRET_DIGEST_BYTES];
 	char before[SECRET_KEY_ID_MAX + 2];
@@ -94,24 +96,27 @@ static void add_mac(struct headers *h, const struct kafka_record *r, const struc
 	add_hex(h, "onbehalf_mac", before, mac, sizeof(mac));
 }
 
-static struct slice value_of(const struct outcome *x, const struct outcome_origin *origin, const struct options *o,
-	struct arena *arena)
+static struct slice value_of(const struct outcome *x, const struct outcome_origin *origin,
+	const struct options *o, struct arena *arena)
 {
 	freed_by(buf_release) struct buf value = {0};
 	char source[256];
 
 	if (x->type == OUTCOME_INVALID)
-		return (struct slice){origin->value.data,
-			origin->value.len < OUTCOME_INVALID_MAX ? origin->value.len : OUTCOME_INVALID_MAX};
+		return (struct slice){origin->value.data, origin->value.len < OUTCOME_INVALID_MAX
+								  ? origin->value.len
+								  : OUTCOME_INVALID_MAX};
 	snprintf(source, sizeof(source), "onbehalf/%s", o->group);
 	outcome_event_write(x, source, &value);
 	return arena_slice(arena, buf_slice(&value));
 }
 
-void outcome_record_write(const struct outcome *x, const struct outcome_origin *origin, const struct options *o,
-	const struct secret_ring *ring, struct arena *arena, struct kafka_record *ret)
+void outcome_record_write(const struct outcome *x, const struct outcome_origin *origin,
+	const struct options *o, const struct secret_ring *ring, struct arena *arena,
+	struct kafka_record *ret)
 {
-	struct headers h = {arena, arena_alloc(arena, HEADERS_MAX * sizeof(struct kafka_header)), 0};
+	struct headers h = {
+		arena, arena_alloc(arena, HEADERS_MAX * sizeof(struct kafka_header)), 0};
 	char partition[16], sequence[24], id[UUID_TEXT];
 
 	ret->topic = topic_of(o, x->type);

@@ -21,6 +21,8 @@ struct outcome_origin { /* the record behind a lead.invalid */
 	int64_t offset;
 };
 
-/** Fills @ret; all it points to is in @arena, but for topic names (of @o) and the original bytes. @origin: lead.invalid only. */
-void outcome_record_write(const struct outcome *outcome, const struct outcome_origin *origin, const struct options *o,
-	const struct secret_ring *ring, struct arena *arena, struct kafka_record *ret);
+/** Fills @ret; all it points to is in @arena, but for topic names (of @o) and the original bytes.
+ * @origin: lead.invalid only. */
+void outcome_record_write(const struct outcome *outcome, const struct outcome_origin *origin,
+	const struct options *o, const struct secret_ring *ring, struct arena *arena,
+	struct kafka_record *ret);

@@ -36,8 +36,9 @@ struct parked {
 
 static void look(void *arg);
 
-struct parked *parked_new(struct loop *l, struct ledger *ledger, struct lanes *lanes, struct connections *cs,
-	const struct secret_ring *ring, const struct parked_handlers *h, void *arg)
+struct parked *parked_new(struct loop *l, struct ledger *ledger, struct lanes *lanes,
+	struct connections *cs, const struct secret_ring *ring, const struct parked_handlers *h,
+	void *arg)
 {
 	struct parked *p = mem_new(sizeof(*p));
 
@@ -135,14 +136,16 @@ static struct partition *find(struct parked *p, int32_t number)
 	return NULL;
 }
 
-static struct lead *read_lead(struct parked *p, const struct pg_rows *rows, int row, struct err *err)
+static struct lead *read_lead(
+	struct parked *p, const struct pg_rows *rows, int row, struct err *err)
 {
 	struct lead *lead = lead_new();
 	freed_by(buf_release) struct buf plain = {0};
 	struct arena *a = &lead->arena;
 
 	memcpy(lead->event.key, pg_uuid(rows, row, PARKED_KEY), LEAD_KEY_BYTES);
-	if (secret_open(p->ring, pg_slice(rows, row, PARKED_PAYLOAD), bound_to(lead->event.key), &plain, err) < 0) {
+	if (secret_open(p->ring, pg_slice(rows, row, PARKED_PAYLOAD), bound_to(lead->event.key),
+		    &plain, err) < 0) {
 		lead_free(lead);
 		return NULL;
 	}
@@ -181,7 +184,8 @@ static void take_row(struct parked *p, const struct pg_rows *rows, int row)
 	lead = read_lead(p, rows, row, &err);
 	if (!lead) {
 		lead_key_text(key, text);
-		log_error("a parked lead cannot be opened: it stays", F_TEXT("lead", text), F_TEXT("error", err.text));
+		log_error("a parked lead cannot be opened: it stays", F_TEXT("lead", text),
+			F_TEXT("error", err.text));
 		return;
 	}
 	remember(p, key);

@@ -26,8 +26,9 @@ struct parked_handlers {
 	void (*work)(void *arg); /* checks wait for the tick */
 };
 
-struct parked *parked_new(struct loop *l, struct ledger *ledger, struct lanes *lanes, struct connections *cs,
-	const struct secret_ring *ring, const struct parked_handlers *h, void *arg);
+struct parked *parked_new(struct loop *l, struct ledger *ledger, struct lanes *lanes,
+	struct connections *cs, const struct secret_ring *ring, const struct parked_handlers *h,
+	void *arg);
 void parked_free(struct parked *p);
 
 /** From now on for these; borrowed until parked_stop(). */

@@ -20,8 +20,8 @@ struct kafka_message;
 struct partition {
 	int32_t number;
 	int32_t incarnation;
-	int64_t epoch;    /* of our ownership, + 1 at each proof */
-	bool joins;       /* not in a tick of this session yet */
+	int64_t epoch; /* of our ownership, + 1 at each proof */
+	bool joins;    /* not in a tick of this session yet */
 	struct window *window;
 	int64_t start;        /* the position it was taken with; -1: the log's start */
 	int64_t accepted;     /* highest offset given to a tick */

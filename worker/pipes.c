@@ -19,7 +19,8 @@ static void on_done(void *arg, const struct http_answer *a)
 {
 	struct pipes_ask *ask = arg;
 	freed_by(arena_release) struct arena arena = {0};
-	struct sf_answer raw = {.status = a->status, .unsent = a->result == HTTP_UNSENT, .body = a->body};
+	struct sf_answer raw = {
+		.status = a->status, .unsent = a->result == HTTP_UNSENT, .body = a->body};
 	struct pipes_answer answer;
 
 	sf_answers_pipes(&raw, &arena, &answer);
@@ -33,8 +34,8 @@ void pipes_ask_release(struct pipes_ask *ask)
 	buf_release(&ask->body);
 }
 
-struct http_call *pipes_ask(struct http *http, const struct client *client, const struct connection *c, bool plain,
-	struct pipes_ask *ask, pipes_fn *fn, void *arg)
+struct http_call *pipes_ask(struct http *http, const struct client *client,
+	const struct connection *c, bool plain, struct pipes_ask *ask, pipes_fn *fn, void *arg)
 {
 	static const char *const headers[] = {"Content-Type: application/json", NULL};
 	freed_by(buf_release) struct buf url = {0};

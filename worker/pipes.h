@@ -1,8 +1,8 @@
 /*
  * worker/pipes.h - asks WorkOS Pipes for an access token.
  *
- * POST {base}/data-integrations/{slug}/token with user and organization exactly as the connection was made.
- * https://workos.com/docs/reference/pipes/access-token
+ * POST {base}/data-integrations/{slug}/token with user and organization exactly as the connection
+ * was made. https://workos.com/docs/reference/pipes/access-token
  */
 #pragma once
 
@@ -22,6 +22,7 @@ struct pipes_ask { /* embedded in its owner, alive until the answer or the cance
 };
 void pipes_ask_release(struct pipes_ask *ask);
 
-/** @plain: the base URL is an http one that the configuration allows.  @fn is called once, later; its answer is valid inside. */
-struct http_call *pipes_ask(struct http *http, const struct client *client, const struct connection *c, bool plain,
-	struct pipes_ask *ask, pipes_fn *fn, void *arg);
+/** @plain: the base URL is an http one that the configuration allows.  @fn is called once, later;
+ * its answer is valid inside. */
+struct http_call *pipes_ask(struct http *http, const struct client *client,
+	const struct connection *c, bool plain, struct pipes_ask *ask, pipes_fn *fn, void *arg);

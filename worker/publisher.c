@@ -10,8 +10,9 @@
 #include "worker/outcome_record.h"
 #include "worker/publisher_thread.h"
 
-#define BATCH_MAX 2000      /* outcomes a transaction */
-#define BATCH_BYTES 8000000 /* values a transaction: a backlog of big lead.invalid must not fill the queue */
+#define BATCH_MAX 2000 /* outcomes a transaction */
+#define BATCH_BYTES                                                                                \
+	8000000 /* values a transaction: a backlog of big lead.invalid must not fill the queue */
 
 enum state {
 	PUBLISHER_CLOSED,
@@ -98,7 +99,8 @@ static void on_proved(void *arg, const struct pg_rows *rows, const struct err *e
 	if (p->state != PUBLISHER_PROVING)
 		return;
 	if (!rows || pg_null(rows, 0, 0)) {
-		(void)err_set(&e, ERR_FATAL, 0, "%s", rows ? "a partition was taken by another worker" : err->text);
+		(void)err_set(&e, ERR_FATAL, 0, "%s",
+			rows ? "a partition was taken by another worker" : err->text);
 		p->state = PUBLISHER_CLOSED;
 		p->handlers.over(p->arg, &e);
 		return;
@@ -145,13 +147,15 @@ static void start_again(struct publisher *p)
 	p->invalid_count = 0;
 	p->starved = false;
 	p->state = PUBLISHER_OPENING;
-	loop_timer_set(&p->timer, p->failures ? 100 + backoff_ms((unsigned)p->failures, 200, 5000) : 0);
+	loop_timer_set(
+		&p->timer, p->failures ? 100 + backoff_ms((unsigned)p->failures, 200, 5000) : 0);
 }
 
 /* ---- feeding ---- */
 
 /* The record of a row, or false when a lead.invalid waits for its bytes. */
-static bool add_record(struct publisher *p, struct job *job, const struct pg_rows *rows, int row, struct partition **ret)
+static bool add_record(struct publisher *p, struct job *job, const struct pg_rows *rows, int row,
+	struct partition **ret)
 {
 	struct outcome x;
 	struct outcome_origin origin = {{NULL, 0}, 0};
@@ -168,7 +172,8 @@ static bool add_record(struct publisher *p, struct job *job, const struct pg_row
 		origin.value = kafka_message_value(m);
 		p->invalids[p->invalid_count++] = (struct invalid){*ret, origin.offset};
 	}
-	outcome_record_write(&x, &origin, p->options, p->ring, &job->arena, &job->records[job->record_count++]);
+	outcome_record_write(
+		&x, &origin, p->options, p->ring, &job->arena, &job->records[job->record_count++]);
 	(*ret)->handed = x.sequence;
 	return true;
 }
@@ -179,7 +184,8 @@ static struct job *make_batch(struct publisher *p, const struct pg_rows *rows)
 	struct partition *stuck = NULL, *of = NULL;
 	size_t bytes = 0;
 
-	job->records = arena_alloc(&job->arena, (size_t)(pg_count(rows) + 1) * sizeof(*job->records));
+	job->records =
+		arena_alloc(&job->arena, (size_t)(pg_count(rows) + 1) * sizeof(*job->records));
 	for (int row = 0; row < pg_count(rows) && bytes < BATCH_BYTES; row++) {
 		if (stuck && pg_int4(rows, row, 0) == stuck->number)
 			continue; /* its order stands still, the other partitions' does not */
@@ -254,8 +260,9 @@ static void job_failed(struct publisher *p, const struct job *job)
 	};
 
 	if (p->failures++ % 10 == 0)
-		log_warn("Kafka does not take outcomes: trying again", F_TEXT("while", doing[job->kind]),
-			F_TEXT("error", job->err.text), F_INT("code", job->err.code), F_INT("failures", p->failures));
+		log_warn("Kafka does not take outcomes: trying again",
+			F_TEXT("while", doing[job->kind]), F_TEXT("error", job->err.text),
+			F_INT("code", job->err.code), F_INT("failures", p->failures));
 	start_again(p);
 }
 
@@ -304,8 +311,9 @@ static void on_thread(void *arg, int fd, unsigned events)
 
 /* ---- for the session ---- */
 
-struct publisher *publisher_new(struct loop *l, const struct options *o, const struct secret_ring *ring,
-	struct ledger *ledger, const char *transactional_id, const struct publisher_handlers *h, void *arg)
+struct publisher *publisher_new(struct loop *l, const struct options *o,
+	const struct secret_ring *ring, struct ledger *ledger, const char *transactional_id,
+	const struct publisher_handlers *h, void *arg)
 {
 	struct publisher *p = mem_new(sizeof(*p));
 
@@ -339,8 +347,8 @@ void publisher_free(struct publisher *p)
 	free(p);
 }
 
-void publisher_open(struct publisher *p, struct partition *const *partitions, size_t count, const char *const *unfenced,
-	size_t unfenced_count)
+void publisher_open(struct publisher *p, struct partition *const *partitions, size_t count,
+	const char *const *unfenced, size_t unfenced_count)
 {
 	assert(!p->count);
 	p->partitions = partitions;

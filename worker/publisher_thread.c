@@ -60,7 +60,8 @@ static void close_producer(struct publisher_thread *t)
 static int open_producer(struct publisher_thread *t, struct err *err)
 {
 	close_producer(t);
-	if (kafka_producer_open(t->pairs, t->pair_count, t->transactional_id, &t->producer, err) < 0)
+	if (kafka_producer_open(t->pairs, t->pair_count, t->transactional_id, &t->producer, err) <
+		0)
 		return -1;
 	return kafka_producer_init(t->producer, INIT_TIMEOUT_MS, err);
 }
@@ -131,7 +132,8 @@ static void *thread_main(void *arg)
 
 /* ---- on the loop ---- */
 
-struct publisher_thread *publisher_thread_new(const struct config_pair *pairs, size_t pair_count, const char *transactional_id)
+struct publisher_thread *publisher_thread_new(
+	const struct config_pair *pairs, size_t pair_count, const char *transactional_id)
 {
 	struct publisher_thread *t = mem_new(sizeof(*t));
 	sigset_t all, old;

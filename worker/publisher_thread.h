@@ -32,13 +32,15 @@ struct job {
 
 	/* the result */
 	bool ok;
-	bool unusual; /* it worked, but a transport error was seen: the handle is not to be trusted */
+	bool unusual; /* it worked, but a transport error was seen: the handle is not to be trusted
+	               */
 	struct err err;
 };
 
 struct publisher_thread; /* opaque */
 
-struct publisher_thread *publisher_thread_new(const struct config_pair *pairs, size_t pair_count, const char *transactional_id);
+struct publisher_thread *publisher_thread_new(
+	const struct config_pair *pairs, size_t pair_count, const char *transactional_id);
 /** Ends after the job under way; closes the producer. */
 void publisher_thread_free(struct publisher_thread *t);
 /** Readable when a job is done. */

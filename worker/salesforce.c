@@ -75,12 +75,12 @@ static void put_collection(struct call *call)
 
 	buf_reserve(b, call->bytes + call->count * 120 + 64);
 	buf_add_text(b, "{\"allOrNone\":false,\"records\":[");
-	list_each(it, &call->leads)
-	{
+	list_each(it, &call->leads) {
 		const struct lead *lead = list_owner(it, struct lead, node);
 
 		lead_key_text(lead->event.key, key);
-		buf_addf(b, "%s{\"attributes\":{\"type\":\"Lead\"},\"%s\":\"%s\",", first ? "" : ",", field, key);
+		buf_addf(b, "%s{\"attributes\":{\"type\":\"Lead\"},\"%s\":\"%s\",",
+			first ? "" : ",", field, key);
 		buf_add(b, lead->event.fields.data, lead->event.fields.len);
 		buf_add_char(b, '}');
 		first = false;
@@ -97,15 +97,18 @@ static void put_single(struct call *call)
 	buf_add_char(&call->body, '}');
 }
 
-static void put_url(const struct call *call, const struct options *o, struct buf *url, bool *ret_plain)
+static void put_url(
+	const struct call *call, const struct options *o, struct buf *url, bool *ret_plain)
 {
 	const struct connection *c = call->connection;
 	struct binding_host host;
 	char key[LEAD_KEY_TEXT];
 
-	binding_read_host((struct slice){c->host, strlen(c->host)}, o->salesforce.insecure_hosts, &host);
+	binding_read_host(
+		(struct slice){c->host, strlen(c->host)}, o->salesforce.insecure_hosts, &host);
 	*ret_plain = host.verdict == HOST_INSECURE_OK;
-	buf_addf(url, "%s://%s/services/data/%s/", *ret_plain ? "http" : "https", c->host, o->salesforce.api_version);
+	buf_addf(url, "%s://%s/services/data/%s/", *ret_plain ? "http" : "https", c->host,
+		o->salesforce.api_version);
 	if (call->count == 1) {
 		lead_key_text(list_owner(call->leads.next, struct lead, node)->event.key, key);
 		buf_addf(url, "sobjects/Lead/%s/%s", c->external_id_field, key);
@@ -114,7 +117,8 @@ static void put_url(const struct call *call, const struct options *o, struct buf
 	}
 }
 
-/* The last word before the bytes leave: the permit is fresh, unused, and the connection is as it was then. */
+/* The last word before the bytes leave: the permit is fresh, unused, and the connection is as it
+ * was then. */
 static bool may_send(void *arg)
 {
 	struct call *call = arg;
@@ -162,8 +166,8 @@ static void on_done(void *arg, const struct http_answer *a)
 	(void)sf_answers_call(&answer, call->code);
 	read_records(call, &answer);
 	call->result = a->result == HTTP_ANSWERED ? RESULT_ANSWERED
-		: a->result == HTTP_UNSENT	  ? RESULT_UNSENT
-						  : RESULT_UNKNOWN;
+	               : a->result == HTTP_UNSENT ? RESULT_UNSENT
+	                                          : RESULT_UNKNOWN;
 	if (call->verdict.class == SF_UNKNOWN && call->result == RESULT_ANSWERED)
 		call->result = RESULT_UNKNOWN;
 	buf_release(&call->body);
@@ -173,8 +177,8 @@ static void on_done(void *arg, const struct http_answer *a)
 void salesforce_send(struct http *http, const struct options *o, struct call *call,
 	void (*done)(void *arg, struct call *call), void *arg)
 {
-	static const char *const headers[] = {"Content-Type: application/json", "Sforce-Call-Options: client=onbehalf",
-		"Sforce-Mru: updateMru=false", NULL};
+	static const char *const headers[] = {"Content-Type: application/json",
+		"Sforce-Call-Options: client=onbehalf", "Sforce-Mru: updateMru=false", NULL};
 	freed_by(buf_release) struct buf url = {0};
 	bool plain;
 

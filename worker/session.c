@@ -129,14 +129,17 @@ static void make_parts(struct session *s)
 {
 	static const struct lanes_handlers lanes_handlers = {on_work, on_load};
 	static const struct parked_handlers parked_handlers = {on_work};
-	static const struct publisher_handlers publisher_handlers = {on_opened, on_confirmed, on_part_over};
+	static const struct publisher_handlers publisher_handlers = {
+		on_opened, on_confirmed, on_part_over};
 	static const struct tick_handlers tick_handlers = {on_part_over};
 
 	s->lanes = lanes_new(s->loop, s->http, s->options, &s->connections, &lanes_handlers, s);
-	s->parked = parked_new(s->loop, s->ledger, s->lanes, &s->connections, s->ring, &parked_handlers, s);
-	s->publisher = publisher_new(s->loop, s->options, s->ring, s->ledger, s->transactional_id, &publisher_handlers, s);
-	s->tick = tick_new(&(struct tick_parts){s->loop, s->options, s->ring, s->ledger, s->intake, s->lanes, s->parked,
-				   s->publisher, &s->connections},
+	s->parked = parked_new(
+		s->loop, s->ledger, s->lanes, &s->connections, s->ring, &parked_handlers, s);
+	s->publisher = publisher_new(s->loop, s->options, s->ring, s->ledger, s->transactional_id,
+		&publisher_handlers, s);
+	s->tick = tick_new(&(struct tick_parts){s->loop, s->options, s->ring, s->ledger, s->intake,
+				   s->lanes, s->parked, s->publisher, &s->connections},
 		&tick_handlers, s);
 }
 
@@ -153,7 +156,8 @@ static void open_ledger(struct session *s)
 
 	memcpy(row.id, s->id, sizeof(row.id));
 	(void)secret_ring_fingerprint(s->ring, row.key_id, row.key_fingerprint);
-	s->ledger = ledger_open(s->loop, s->options->postgres.url, s->options->postgres.password, &row, &handlers, s);
+	s->ledger = ledger_open(s->loop, s->options->postgres.url, s->options->postgres.password,
+		&row, &handlers, s);
 }
 
 static void on_drain_timer(void *arg);
@@ -166,8 +170,8 @@ static void on_maintain_timer(void *arg)
 	loop_timer_set(&s->maintain_timer, MAINTAIN_EVERY_MS);
 }
 
-struct session *session_new(struct loop *l, const struct options *o, const struct secret_ring *ring, struct http *http,
-	struct intake *intake, const struct session_handlers *h, void *arg)
+struct session *session_new(struct loop *l, const struct options *o, const struct secret_ring *ring,
+	struct http *http, struct intake *intake, const struct session_handlers *h, void *arg)
 {
 	struct session *s = mem_new(sizeof(*s));
 	char id[UUID_TEXT];
@@ -260,10 +264,11 @@ static int by_number(const void *a, const void *b)
 	return ((*x)->number > (*y)->number) - ((*x)->number < (*y)->number);
 }
 
-static struct partition *read_partition(const struct session *s, const struct pg_rows *rows, int row)
+static struct partition *read_partition(
+	const struct session *s, const struct pg_rows *rows, int row)
 {
-	struct partition *p = partition_new(pg_int4(rows, row, TAKE_PARTITION), (size_t)s->options->window,
-		pg_int8(rows, row, TAKE_POSITION));
+	struct partition *p = partition_new(pg_int4(rows, row, TAKE_PARTITION),
+		(size_t)s->options->window, pg_int8(rows, row, TAKE_POSITION));
 
 	p->incarnation = pg_int4(rows, row, TAKE_INCARNATION);
 	p->epoch = pg_int8(rows, row, TAKE_EPOCH);
@@ -287,7 +292,8 @@ static size_t read_unfenced(const struct pg_rows *rows, char **ids)
 			bool known = false;
 
 			for (size_t i = 0; i < n && !known; i++)
-				known = strlen(ids[i]) == id.len && memcmp(ids[i], id.data, id.len) == 0;
+				known = strlen(ids[i]) == id.len &&
+				        memcmp(ids[i], id.data, id.len) == 0;
 			if (!known)
 				ids[n++] = mem_slice_text(id);
 		}
@@ -359,7 +365,8 @@ static void on_released(void *arg, const struct pg_rows *rows, const struct err 
 		over(s, err);
 		return;
 	}
-	/* What was not sent is dropped: it is read again from the positions by whoever comes next. */
+	/* What was not sent is dropped: it is read again from the positions by whoever comes next.
+	 */
 	s->stats = session_stats(s);
 	tick_free(s->tick);
 	parked_free(s->parked);

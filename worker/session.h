@@ -1,5 +1,6 @@
 /*
- * worker/session.h - one worker session: one database session, one transactional.id, one chain of ticks.
+ * worker/session.h - one worker session: one database session, one transactional.id, one chain of
+ * ticks.
  *
  * Owns everything between the group membership and the network: ledger, tick,
  * lanes, parked leads, publisher and the partitions taken.  Loop thread only.
@@ -20,14 +21,15 @@
 struct session; /* opaque */
 
 struct session_handlers {
-	void (*ready)(void *arg);   /* partitions may be given to session_take() */
-	void (*running)(void *arg); /* they are taken and being worked on */
+	void (*ready)(void *arg);    /* partitions may be given to session_take() */
+	void (*running)(void *arg);  /* they are taken and being worked on */
 	void (*released)(void *arg); /* session_release() is done: the group can be answered */
-	void (*over)(void *arg, const struct err *err); /* free it, and begin another after a pause */
+	void (*over)(
+		void *arg, const struct err *err); /* free it, and begin another after a pause */
 };
 
-struct session *session_new(struct loop *l, const struct options *o, const struct secret_ring *ring, struct http *http,
-	struct intake *intake, const struct session_handlers *h, void *arg);
+struct session *session_new(struct loop *l, const struct options *o, const struct secret_ring *ring,
+	struct http *http, struct intake *intake, const struct session_handlers *h, void *arg);
 /** Discards everything, as a crash would. */
 void session_free(struct session *s);
 

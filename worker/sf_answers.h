@@ -39,30 +39,31 @@ struct sf_verdict {
 
 struct sf_record { /* what became of one lead of a call */
 	struct sf_verdict verdict;
-	char lead_id[19];        /* 18 characters, or empty */
-	char code[SF_CODE_MAX];  /* Salesforce's code, [A-Z0-9_] only, or empty */
-	struct slice fields;     /* JSON list of field names, in the arena; absent if none */
+	char lead_id[19];       /* 18 characters, or empty */
+	char code[SF_CODE_MAX]; /* Salesforce's code, [A-Z0-9_] only, or empty */
+	struct slice fields;    /* JSON list of field names, in the arena; absent if none */
 };
 
-struct sf_answer { /* what the peer answered */
-	int status;         /* HTTP; 0: no answer */
-	bool unsent;        /* with status 0: nothing left us */
-	bool oauth_1703;    /* header Sfdc-OAuth-Error: 1703 */
+struct sf_answer {       /* what the peer answered */
+	int status;      /* HTTP; 0: no answer */
+	bool unsent;     /* with status 0: nothing left us */
+	bool oauth_1703; /* header Sfdc-OAuth-Error: 1703 */
 	struct slice body;
 };
 
-/** The verdict on a call as a whole: SF_CREATED stands for "fine, read the records". @ret_code may be NULL. */
+/** The verdict on a call as a whole: SF_CREATED stands for "fine, read the records". @ret_code may
+ * be NULL. */
 struct sf_verdict sf_answers_call(const struct sf_answer *a, char ret_code[SF_CODE_MAX]);
 
 /**
  * Reads the answer to a collections upsert of @count records into @ret (in the same order).
  * Returns the verdict on the call; when it is not SF_CREATED every record has it.
  */
-struct sf_verdict sf_answers_collection(const struct sf_answer *a, const char *key_field, size_t count, struct arena *arena,
-	struct sf_record *ret);
+struct sf_verdict sf_answers_collection(const struct sf_answer *a, const char *key_field,
+	size_t count, struct arena *arena, struct sf_record *ret);
 /** The same for a single upsert. */
-struct sf_verdict sf_answers_single(const struct sf_answer *a, const char *key_field, struct arena *arena,
-	struct sf_record *ret);
+struct sf_verdict sf_answers_single(const struct sf_answer *a, const char *key_field,
+	struct arena *arena, struct sf_record *ret);
 
 /* ---- Pipes: POST /data-integrations/{slug}/token ---- */
 
@@ -70,8 +71,8 @@ enum pipes_class { PIPES_OK, PIPES_REAUTH, PIPES_REMOVED, PIPES_CONFIG, PIPES_RE
 struct pipes_answer {
 	enum pipes_class class;
 	enum reason reason;
-	struct slice token;          /* PIPES_OK: in the arena; secret */
-	int64_t expires_wall_ms;     /* 0: not said */
+	struct slice token;      /* PIPES_OK: in the arena; secret */
+	int64_t expires_wall_ms; /* 0: not said */
 };
 /** `api` in missing_scopes is PIPES_REAUTH; active decides over a stray `error`. */
 void sf_answers_pipes(const struct sf_answer *a, struct arena *arena, struct pipes_answer *ret);
@@ -79,8 +80,11 @@ void sf_answers_pipes(const struct sf_answer *a, struct arena *arena, struct pip
 /* ---- userinfo ---- */
 
 struct userinfo_answer {
-	enum sf_class class; /* SF_CREATED: read; SF_REFRESH: the token is refused; SF_RETRY; SF_CONFIG */
+	enum sf_class class; /* SF_CREATED: read; SF_REFRESH: the token is refused; SF_RETRY;
+	                        SF_CONFIG */
 	char org_id[19], user_id[19];
-	struct slice instance_url; /* from urls.custom_domain, else the origin of urls.rest; in the arena */
+	struct slice instance_url; /* from urls.custom_domain, else the origin of urls.rest; in the
+	                              arena */
 };
-void sf_answers_userinfo(const struct sf_answer *a, struct arena *arena, struct userinfo_answer *ret);
+void sf_answers_userinfo(
+	const struct sf_answer *a, struct arena *arena, struct userinfo_answer *ret);

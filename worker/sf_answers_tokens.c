@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/clock.h"
+#include "common/rfc3339.h"
 #include "common/json.h"
 #include "worker/binding.h"
 
@@ -80,7 +80,7 @@ static bool read_expiry(const struct json_t *value, int64_t *ret_wall_ms)
 	*ret_wall_ms = 0;
 	if (!value || json_kind(value) == JSON_IS_NULL) /* Salesforce gives none */
 		return true;
-	if (!text.data || !clock_parse(text.data, text.len, ret_wall_ms))
+	if (!text.data || !rfc3339_parse(text.data, text.len, ret_wall_ms))
 		return false;
 	if (*ret_wall_ms < 1)
 		*ret_wall_ms = 1; /* 0 is "not said" */

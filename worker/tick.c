@@ -63,7 +63,8 @@ void tick_free(struct tick *t)
 		return;
 	loop_timer_stop(&t->timer);
 	loop_before_sleep_remove(t->parts.loop, before_sleep, t);
-	for (size_t i = 0; i < t->event_count; i++) /* those in a lane or a call are freed with it */
+	for (size_t i = 0; i < t->event_count;
+		i++) /* those in a lane or a call are freed with it */
 		if (t->events[i] && !t->events[i]->in_lane && !t->events[i]->asked)
 			lead_free(t->events[i]);
 	for (size_t i = 0; i < t->answer_count; i++)
@@ -121,8 +122,10 @@ struct tick_stats tick_stats(const struct tick *t)
 
 bool tick_quiet(const struct tick *t)
 {
-	return !t->in_flight && !t->dirty && !lanes_in_flight(t->parts.lanes) && list_empty(lanes_answered(t->parts.lanes)) &&
-		list_empty(lanes_to_park(t->parts.lanes)) && list_empty(lanes_signals(t->parts.lanes));
+	return !t->in_flight && !t->dirty && !lanes_in_flight(t->parts.lanes) &&
+	       list_empty(lanes_answered(t->parts.lanes)) &&
+	       list_empty(lanes_to_park(t->parts.lanes)) &&
+	       list_empty(lanes_signals(t->parts.lanes));
 }
 
 /* ---- connections ---- */
@@ -136,7 +139,8 @@ static void on_loaded(void *arg, const struct pg_rows *rows, const struct err *e
 		return;
 	}
 	for (int row = 0; row < pg_count(rows); row++) {
-		struct connection *c = connections_find(t->parts.connections, pg_uuid(rows, row, 0));
+		struct connection *c =
+			connections_find(t->parts.connections, pg_uuid(rows, row, 0));
 
 		if (!c)
 			continue;
@@ -163,7 +167,8 @@ void tick_load(struct tick *t, struct connection *c)
 
 /* ---- gathering ---- */
 
-/* A lead whose lane could send it at once is offered to it now, so that it is accepted and permitted in one tick. */
+/* A lead whose lane could send it at once is offered to it now, so that it is accepted and
+ * permitted in one tick. */
 static void offer(struct tick *t, struct lead *lead)
 {
 	struct connection *c;
@@ -198,13 +203,13 @@ static void gather_events(struct tick *t)
 static void gather_calls(struct tick *t)
 {
 	(void)lanes_gather(t->parts.lanes, &t->calls, TICK_CALLS_MAX);
-	list_each(it, &t->calls)
-	{
+	list_each(it, &t->calls) {
 		struct call *call = list_owner(it, struct call, node);
 
 		list_each(jt, &call->leads)
 			list_owner(jt, struct lead, node)->asked = call;
-		t->call_rows[t->call_count++] = (struct ledger_call){call->kind, call->connection, &call->leads};
+		t->call_rows[t->call_count++] =
+			(struct ledger_call){call->kind, call->connection, &call->leads};
 	}
 }
 
@@ -269,12 +274,14 @@ static void make_room(struct tick *t, size_t leads)
 static void log_answer(const struct call *call)
 {
 	if (call->verdict.class != SF_CREATED)
-		log_warn("Salesforce did not take a call", F_TEXT("connection", call->connection->text),
-			F_TEXT("class", salesforce_class_name(call->verdict.class)), F_INT("status", call->status),
-			F_TEXT("code", call->code), F_INT("leads", (int64_t)call->count));
+		log_warn("Salesforce did not take a call",
+			F_TEXT("connection", call->connection->text),
+			F_TEXT("class", salesforce_class_name(call->verdict.class)),
+			F_INT("status", call->status), F_TEXT("code", call->code),
+			F_INT("leads", (int64_t)call->count));
 	if (call->verdict.alert)
-		log_error("an answer of Salesforce that is not in the tables", F_INT("status", call->status),
-			F_TEXT("code", call->code));
+		log_error("an answer of Salesforce that is not in the tables",
+			F_INT("status", call->status), F_TEXT("code", call->code));
 }
 
 /* Splits an answered call: leads that ended, and those that go on. */
@@ -353,7 +360,8 @@ static void gather(struct tick *t)
 		list_add_tail(&t->signals, node);
 	gather_answers(t);
 	gather_parks(t);
-	t->check_count = t->draining ? 0 : parked_checks(t->parts.parked, t->checks, TICK_CHECKS_MAX);
+	t->check_count =
+		t->draining ? 0 : parked_checks(t->parts.parked, t->checks, TICK_CHECKS_MAX);
 	gather_events(t);
 	if (!t->draining)
 		gather_calls(t);
@@ -422,7 +430,8 @@ static void before_sleep(void *arg)
 {
 	struct tick *t = arg;
 
-	if (!t->count || t->in_flight || !(t->wanted || t->dirty) || publisher_proving(t->parts.publisher))
+	if (!t->count || t->in_flight || !(t->wanted || t->dirty) ||
+		publisher_proving(t->parts.publisher))
 		return;
 	gather(t);
 	if (t->event_count || t->call_count || t->answer_count || t->park_count || t->check_count ||

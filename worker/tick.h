@@ -56,7 +56,8 @@ void tick_stop(struct tick *t);
 bool tick_quiet(const struct tick *t);
 /** There may be work. */
 void tick_work(struct tick *t);
-/** Positions or confirmations have moved: recorded by the next tick, or by one of its own a second later. */
+/** Positions or confirmations have moved: recorded by the next tick, or by one of its own a second
+ * later. */
 void tick_moved(struct tick *t);
 /** Asks the ledger about @c again. */
 void tick_load(struct tick *t, struct connection *c);

@@ -85,10 +85,12 @@ static void answer_signals(struct tick *t, const struct pg_rows *rows)
 	struct slice verdict;
 
 	while (!list_empty(&t->signals)) {
-		struct ledger_signal *s = list_owner(list_pop(&t->signals), struct ledger_signal, node);
+		struct ledger_signal *s =
+			list_owner(list_pop(&t->signals), struct ledger_signal, node);
 
 		if (pg_item(&verdicts, &verdict) && pg_item_int2(verdict) != 0) {
-			list_add_tail(lanes_signals(t->parts.lanes), &s->node); /* the fence was busy: once more */
+			list_add_tail(lanes_signals(t->parts.lanes),
+				&s->node); /* the fence was busy: once more */
 			loop_timer_set(&t->timer, FENCE_WAIT_MS);
 			continue;
 		}
@@ -102,7 +104,8 @@ static void answer_signals(struct tick *t, const struct pg_rows *rows)
 static void go_on(struct tick *t, struct lead *lead, struct slice connection)
 {
 	if (connection.data)
-		lead->connection = connections_get(t->parts.connections, (const unsigned char *)connection.data);
+		lead->connection = connections_get(
+			t->parts.connections, (const unsigned char *)connection.data);
 	lanes_add(t->parts.lanes, lead);
 }
 
@@ -153,7 +156,8 @@ static void place(struct tick *t, struct lead *lead, const unsigned char *connec
 		lanes_add(t->parts.lanes, lead);
 }
 
-static void to_park(struct tick *t, struct lead *lead, enum lead_park why, const unsigned char *connection, int64_t at_ms)
+static void to_park(struct tick *t, struct lead *lead, enum lead_park why,
+	const unsigned char *connection, int64_t at_ms)
 {
 	lead->connection = connection ? connections_get(t->parts.connections, connection) : NULL;
 	lead->accepted_ms = at_ms;
@@ -171,8 +175,8 @@ static void hold(struct tick *t, struct lead *lead)
 	publisher_work(t->parts.publisher);
 }
 
-static void accept_one(struct tick *t, struct lead *lead, enum accept_verdict verdict, const unsigned char *connection,
-	int64_t at_ms)
+static void accept_one(struct tick *t, struct lead *lead, enum accept_verdict verdict,
+	const unsigned char *connection, int64_t at_ms)
 {
 	if (verdict != ACCEPT_GO && verdict != ACCEPT_OPEN)
 		lanes_withdraw(t->parts.lanes, lead);
@@ -223,7 +227,8 @@ static void answer_events(struct tick *t, const struct pg_rows *rows, int64_t at
 		lead->tick_event = 0;
 		lead->attempts = pg_item_int4(tries);
 		lead->unanswered = pg_item_int4(unknown);
-		accept_one(t, lead, (enum accept_verdict)pg_item_int2(verdict), (const unsigned char *)connection.data, at_ms);
+		accept_one(t, lead, (enum accept_verdict)pg_item_int2(verdict),
+			(const unsigned char *)connection.data, at_ms);
 	}
 	t->stats.accepted += t->event_count;
 	t->event_count = 0;
@@ -237,25 +242,24 @@ static void note_permits(struct tick *t, const struct pg_rows *rows)
 	struct pg_items verdicts = pg_items(rows, 0, TICK_CALL_LEADS);
 	struct slice verdict;
 
-	list_each(it, &t->calls)
-	{
+	list_each(it, &t->calls) {
 		struct call *call = list_owner(it, struct call, node);
 
-		list_each(jt, &call->leads)
-		{
+		list_each(jt, &call->leads) {
 			struct lead *lead = list_owner(jt, struct lead, node);
 
-			lead->permit = pg_item(&verdicts, &verdict) ? pg_item_int2(verdict) : PERMIT_LEAD_OUT;
+			lead->permit = pg_item(&verdicts, &verdict) ? pg_item_int2(verdict)
+			                                            : PERMIT_LEAD_OUT;
 			if (lead->permit == PERMIT_LEAD_ENDED && lead->tick_event)
-				t->events[lead->tick_event - 1] = NULL; /* accepted and ended in one tick */
+				t->events[lead->tick_event - 1] =
+					NULL; /* accepted and ended in one tick */
 		}
 	}
 }
 
 static void drop_ended(struct tick *t, struct call *call)
 {
-	list_each_safe(it, &call->leads)
-	{
+	list_each_safe(it, &call->leads) {
 		struct lead *lead = list_owner(it, struct lead, node);
 
 		if (lead->permit != PERMIT_LEAD_ENDED)
@@ -272,8 +276,7 @@ static void grant(struct tick *t, struct call *call, int32_t n, int64_t at_ms)
 	call->n = n;
 	call->asked_age_ms = t->sent_age_ms;
 	call->permitted_ms = at_ms;
-	list_each(it, &call->leads)
-	{
+	list_each(it, &call->leads) {
 		struct lead *lead = list_owner(it, struct lead, node);
 
 		lead->asked = NULL;

@@ -18,10 +18,10 @@ struct tick {
 	struct partition *const *partitions;
 	size_t count;
 	bool draining;
-	bool wanted;   /* there may be work */
+	bool wanted; /* there may be work */
 	bool in_flight;
-	bool due;      /* the timer has fired */
-	bool dirty;    /* positions or confirmations have moved since the last tick */
+	bool due;       /* the timer has fired */
+	bool dirty;     /* positions or confirmations have moved since the last tick */
 	int64_t number; /* of the last tick sent */
 	unsigned char hash[LEDGER_HASH_BYTES]; /* of the last one answered */
 	bool has_hash;

@@ -13,11 +13,11 @@
 #include "worker/pipes.h"
 #include "worker/sf_answers.h"
 
-#define ASKS_AT_ONCE 64          /* to one source */
-#define EXPIRY_MARGIN_MS 60000   /* a token this close to its end is not used */
-#define CONFIG_WAIT_MS 60000     /* our own set-up is wrong: an operator has to act */
+#define ASKS_AT_ONCE 64        /* to one source */
+#define EXPIRY_MARGIN_MS 60000 /* a token this close to its end is not used */
+#define CONFIG_WAIT_MS 60000   /* our own set-up is wrong: an operator has to act */
 #define USERINFO_ANSWER_MAX (256 * 1024)
-#define BURST_SECONDS 10         /* of the budget may be spent at once */
+#define BURST_SECONDS 10 /* of the budget may be spent at once */
 
 /* How long a source that vends a refused token again is given: then the user has to act. */
 static const int64_t same_token_waits_ms[] = {30000, 120000};
@@ -72,8 +72,8 @@ static void on_timer(void *arg)
 	pump(arg);
 }
 
-struct tokens *tokens_new(struct loop *l, struct http *http, const struct options *o, const struct tokens_handlers *h,
-	void *arg)
+struct tokens *tokens_new(struct loop *l, struct http *http, const struct options *o,
+	const struct tokens_handlers *h, void *arg)
 {
 	struct tokens *t = mem_new(sizeof(*t));
 
@@ -98,8 +98,7 @@ void tokens_free(struct tokens *t)
 {
 	if (!t)
 		return;
-	list_each_safe(it, &t->steps)
-	{
+	list_each_safe(it, &t->steps) {
 		struct step *step = list_owner(it, struct step, node);
 
 		if (step->connection->token.http)
@@ -188,8 +187,10 @@ static void judge_identity(struct tokens *t, struct connection *c, const struct 
 	};
 	struct binding_host host;
 	struct binding_identity seen = {{u->org_id, SF_ID18}, {u->user_id, SF_ID18}, {NULL, 0}};
-	const struct binding_identity bound = {optional(c->org_id), optional(c->sf_user_id), optional(c->host)};
-	enum binding_env wanted = strcmp(c->environment, "sandbox") == 0 ? BINDING_SANDBOX : BINDING_PRODUCTION;
+	const struct binding_identity bound = {
+		optional(c->org_id), optional(c->sf_user_id), optional(c->host)};
+	enum binding_env wanted =
+		strcmp(c->environment, "sandbox") == 0 ? BINDING_SANDBOX : BINDING_PRODUCTION;
 	enum binding_verdict verdict;
 
 	binding_read_host(u->instance_url, t->options->salesforce.insecure_hosts, &host);
@@ -218,7 +219,8 @@ static void on_userinfo(void *arg, const struct http_answer *a)
 	struct step *step = arg;
 	struct tokens *t = step->tokens;
 	struct connection *c = step->connection;
-	struct sf_answer raw = {.status = a->status, .unsent = a->result == HTTP_UNSENT, .body = a->body};
+	struct sf_answer raw = {
+		.status = a->status, .unsent = a->result == HTTP_UNSENT, .body = a->body};
 	struct userinfo_answer u;
 
 	c->token.http = NULL;
@@ -231,7 +233,8 @@ static void on_userinfo(void *arg, const struct http_answer *a)
 		else
 			stop(t, c, "reauthorization_needed", REASON_TOKEN_REJECTED);
 	} else if (u.class == SF_CONFIG) {
-		log_error("userinfo refuses our request", F_TEXT("connection", c->text), F_INT("status", a->status));
+		log_error("userinfo refuses our request", F_TEXT("connection", c->text),
+			F_INT("status", a->status));
 		fail(t, c, CONFIG_WAIT_MS, reason_code(REASON_SALESFORCE_SETUP));
 	} else {
 		retry(t, c, reason_code(REASON_SALESFORCE_UNAVAILABLE));
@@ -258,7 +261,8 @@ static bool login_allowed(const struct tokens *t, const char *host, bool *ret_pl
 	*ret_plain = false;
 	if (strcmp(host, "login.salesforce.com") == 0 || strcmp(host, "test.salesforce.com") == 0)
 		return true;
-	binding_read_host((struct slice){host, strlen(host)}, t->options->salesforce.insecure_hosts, &h);
+	binding_read_host(
+		(struct slice){host, strlen(host)}, t->options->salesforce.insecure_hosts, &h);
 	*ret_plain = h.verdict == HOST_INSECURE_OK;
 	return h.verdict == HOST_OK || h.verdict == HOST_INSECURE_OK;
 }
@@ -312,7 +316,8 @@ static void take_token(struct step *step, const struct pipes_answer *a)
 
 		step_free(step);
 		if ((size_t)again < ARRAY_LEN(same_token_waits_ms))
-			return fail(t, c, same_token_waits_ms[again], reason_code(REASON_VENDED_TOKEN_REJECTED));
+			return fail(t, c, same_token_waits_ms[again],
+				reason_code(REASON_VENDED_TOKEN_REJECTED));
 		return stop(t, c, "reauthorization_needed", REASON_VENDED_TOKEN_REJECTED);
 	}
 	c->token.same_again = 0;
@@ -355,7 +360,8 @@ static void on_pipes(void *arg, const struct pipes_answer *a)
 	case PIPES_CONFIG:
 		step_free(step);
 		log_error("the token source refuses our request: check client, key and slug",
-			F_TEXT("connection", c->text), F_TEXT("client", c->client), F_TEXT("reason", reason_code(a->reason)));
+			F_TEXT("connection", c->text), F_TEXT("client", c->client),
+			F_TEXT("reason", reason_code(a->reason)));
 		fail(t, c, CONFIG_WAIT_MS, reason_code(a->reason));
 		break;
 	case PIPES_RETRY:
@@ -392,7 +398,8 @@ static void pump(struct source *s)
 		s->asked++;
 		s->budget -= 1;
 		token->state = TOKEN_ASKED;
-		token->http = pipes_ask(s->tokens->http, s->client, c, s->plain, &step->ask, on_pipes, step);
+		token->http = pipes_ask(
+			s->tokens->http, s->client, c, s->plain, &step->ask, on_pipes, step);
 	}
 	if (!list_empty(&s->waiting) && s->asked < ASKS_AT_ONCE && !loop_timer_running(&s->timer))
 		loop_timer_set(&s->timer, 10);
@@ -403,7 +410,8 @@ bool tokens_get(struct tokens *t, struct connection *c)
 	struct source *s;
 
 	if (c->token.state == TOKEN_READY) {
-		if (!c->token.expires_wall_ms || c->token.expires_wall_ms > clock_wall_ms() + EXPIRY_MARGIN_MS)
+		if (!c->token.expires_wall_ms ||
+			c->token.expires_wall_ms > clock_wall_ms() + EXPIRY_MARGIN_MS)
 			return true;
 		connection_forget_token(c);
 	}

@@ -16,7 +16,8 @@
 struct window; /* opaque */
 enum window_answer { WINDOW_OK, WINDOW_FULL };
 
-/** Room for @size leads in flight (> 0), beginning at offset @position.  The caller owns the result; never NULL. */
+/** Room for @size leads in flight (> 0), beginning at offset @position.  The caller owns the
+ * result; never NULL. */
 struct window *window_new(size_t size, int64_t position);
 void window_free(struct window *w);
 DEFINE_FREEP(struct window, window_free)
@@ -29,8 +30,8 @@ DEFINE_FREEP(struct window, window_free)
 must_check enum window_answer window_begin(struct window *w, int64_t offset);
 
 /**
- * Notes that the record at @offset is needed no more; an unknown offset, or one ended twice, is a bug.
- * True when the position moved.
+ * Notes that the record at @offset is needed no more; an unknown offset, or one ended twice, is a
+ * bug. True when the position moved.
  */
 bool window_end(struct window *w, int64_t offset);
 

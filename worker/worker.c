@@ -26,13 +26,13 @@ struct worker {
 	struct http *http;
 	struct intake *intake;
 	struct session *session;
-	struct loop_timer timer;   /* a session, or the topics, again */
-	int32_t *assigned;         /* what the group gave us */
+	struct loop_timer timer; /* a session, or the topics, again */
+	int32_t *assigned;       /* what the group gave us */
 	size_t assigned_count;
 	bool has_assigned;
-	bool revoking;             /* the group waits for its answer */
+	bool revoking; /* the group waits for its answer */
 	bool stopping;
-	int failures;              /* sessions that ended, in a row */
+	int failures; /* sessions that ended, in a row */
 	int exit_code;
 };
 
@@ -48,7 +48,8 @@ static void stop(struct worker *w, int exit_code)
 
 static void take(struct worker *w)
 {
-	if (w->has_assigned && !w->revoking && !w->stopping && w->session && session_is_ready(w->session))
+	if (w->has_assigned && !w->revoking && !w->stopping && w->session &&
+		session_is_ready(w->session))
 		session_take(w->session, w->assigned, w->assigned_count);
 }
 
@@ -90,7 +91,8 @@ static void on_session_over(void *arg, const struct err *err)
 	struct worker *w = arg;
 	int64_t pause = 100 + backoff_ms((unsigned)++w->failures, 500, 15000);
 
-	log_error("the session is over: beginning anew", F_TEXT("error", err->text), F_INT("pause_ms", pause));
+	log_error("the session is over: beginning anew", F_TEXT("error", err->text),
+		F_INT("pause_ms", pause));
 	session_free(steal(&w->session));
 	if (w->stopping) {
 		stop(w, 1);
@@ -103,7 +105,8 @@ static void on_session_over(void *arg, const struct err *err)
 
 static void begin_session(struct worker *w)
 {
-	static const struct session_handlers handlers = {on_ready, on_running, on_released, on_session_over};
+	static const struct session_handlers handlers = {
+		on_ready, on_running, on_released, on_session_over};
 
 	w->session = session_new(w->loop, w->options, w->ring, w->http, w->intake, &handlers, w);
 }
@@ -156,7 +159,8 @@ static void on_intake_over(void *arg, const struct err *err)
 
 static void open_intake(struct worker *w)
 {
-	static const struct intake_handlers handlers = {on_work, on_assigned, on_revoked, on_intake_over};
+	static const struct intake_handlers handlers = {
+		on_work, on_assigned, on_revoked, on_intake_over};
 	struct err err;
 
 	if (topics_ensure(w->options, TOPICS_TIMEOUT_MS, &err) < 0) {
@@ -203,11 +207,13 @@ static void log_stopped(const struct worker *w, const struct tick_stats *t)
 {
 	struct http_stats h = http_stats(w->http);
 
-	log_info("worker stopped", F_INT("accepted", (int64_t)t->accepted), F_INT("created", (int64_t)t->created),
-		F_INT("updated", (int64_t)t->updated), F_INT("rejected", (int64_t)t->rejected),
-		F_INT("ticks", (int64_t)t->ticks), F_INT("calls", (int64_t)t->calls),
-		F_INT("call_leads", (int64_t)t->call_leads), F_INT("http_calls", (int64_t)h.calls),
-		F_INT("http_connections", (int64_t)h.connections), F_INT("cpu_ms", clock_cpu_us() / 1000));
+	log_info("worker stopped", F_INT("accepted", (int64_t)t->accepted),
+		F_INT("created", (int64_t)t->created), F_INT("updated", (int64_t)t->updated),
+		F_INT("rejected", (int64_t)t->rejected), F_INT("ticks", (int64_t)t->ticks),
+		F_INT("calls", (int64_t)t->calls), F_INT("call_leads", (int64_t)t->call_leads),
+		F_INT("http_calls", (int64_t)h.calls),
+		F_INT("http_connections", (int64_t)h.connections),
+		F_INT("cpu_ms", clock_cpu_us() / 1000));
 }
 
 static void release(struct worker *w)
@@ -246,7 +252,10 @@ static int open_basics(struct worker *w, struct err *err)
 
 static enum log_level log_level_of(const char *word)
 {
-	static const char *const words[] = {[LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
+	static const char *const words[] = {[LOG_DEBUG] = "debug",
+		[LOG_INFO] = "info",
+		[LOG_WARN] = "warn",
+		[LOG_ERROR] = "error"};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (strcmp(words[i], word) == 0)
@@ -259,7 +268,8 @@ int worker_run(const struct options *o)
 	struct worker w = {.options = o, .loop = loop_new()};
 	struct err err;
 
-	log_setup(strcmp(o->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT, log_level_of(o->log_level));
+	log_setup(strcmp(o->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT,
+		log_level_of(o->log_level));
 	signal(SIGPIPE, SIG_IGN);
 	loop_signal(w.loop, SIGTERM, on_signal, &w);
 	loop_signal(w.loop, SIGINT, on_signal, &w);
@@ -268,7 +278,8 @@ int worker_run(const struct options *o)
 		return 1;
 	}
 	if (o->salesforce.insecure_hosts && *o->salesforce.insecure_hosts)
-		log_warn("plain http is spoken to some hosts: for development only", F_TEXT("hosts", o->salesforce.insecure_hosts));
+		log_warn("plain http is spoken to some hosts: for development only",
+			F_TEXT("hosts", o->salesforce.insecure_hosts));
 	loop_timer_init(&w.timer, w.loop, on_timer, &w);
 	loop_timer_set(&w.timer, 0);
 	loop_run(w.loop);

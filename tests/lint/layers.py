@@ -16,13 +16,15 @@ LAYERS = (
     ("main",),
     ("cmd_*", "check", "migrate"),
     ("worker",),
+    ("session", "topics"),
     ("tick",),
+    ("parked",),
     ("intake", "publisher", "confirmer", "lanes", "health"),
     ("salesforce",),
     ("tokens",),
     ("pipes", "vault"),
-    ("connections",),
     ("ledger",),
+    ("connections", "lead", "partition", "outcome_record"),  # what the modules above hand to each other
 )
 
 # Below all of these: no port, no clock, no loop.  They may include each other, but never in a circle.
@@ -30,8 +32,10 @@ PURE = (
     "audit",
     "binding",
     "ids",
-    "lead",
+    "lead_attributes",
     "lead_event",
+    "lead_fields",
+    "migrations",
     "options",
     "outcome_event",
     "reasons",

@@ -28,8 +28,8 @@ CLEAN = {
     "worker/tick.c": '#include "worker/tick.h"\n\n#include "worker/lanes.h"\n#include "worker/window.h"\n',
     "worker/tick_settle.c": '#include "worker/tick.h"\n\n#include "worker/ledger.h"\n',
     "worker/lanes.h": H,
-    "worker/ledger.h": H + '#include "worker/lead.h"\n',
-    "worker/lead.h": H + '#include "worker/reasons.h"\n',
+    "worker/ledger.h": H + '#include "worker/lead_event.h"\n',
+    "worker/lead_event.h": H + '#include "worker/reasons.h"\n',
     "worker/reasons.h": H,
     "worker/window.h": H,
     "worker/window.c": '#include "worker/window.h"\n\nvoid f(void)\n{\n' + "\t;\n" * 80 + "}\n",
@@ -51,7 +51,7 @@ PLANTED = {
     "common that knows the worker": ("common/base.h", H + '#include "worker/window.h"\n', "common/ includes worker/window.h"),
     "a pure file with a port": ("worker/window.h", H + '#include "common/pg.h"\n', "window is pure"),
     "a pure file with a clock": ("worker/window.h", H + '#include "common/clock.h"\n', "window is pure"),
-    "a pure file that logs": ("worker/lead.h", H + '#include "common/log.h"\n', "lead is pure"),
+    "a pure file that logs": ("worker/lead_event.h", H + '#include "common/log.h"\n', "lead_event is pure"),
     "common that logs": ("common/pg.h", H + '#include "common/log.h"\n', "common/ never logs"),
     "librdkafka by another door": ("worker/intake.c", '#include "worker/intake.h"\n#include <librdkafka/rdkafka.h>\n', "may be included by common/kafka only"),
     "libpq by another door": ("worker/ledger.c", '#include "worker/ledger.h"\n#include <libpq-fe.h>\n', "by common/pg only"),
@@ -65,7 +65,7 @@ PLANTED = {
     "a header without guard": ("worker/lanes.h", "struct lanes;\n", "no #pragma once"),
     "a file too long": ("worker/lanes.h", H + "\n" * 800, "801 lines"),
     "a function too long": ("tests/unit/test_long.c", "void f(void)\n{\n" + "\t;\n" * 81 + "}\n", "a function of 81 lines"),
-    "a circle of pure headers": ("worker/reasons.h", H + '#include "worker/lead.h"\n', "a circle: "),
+    "a circle of pure headers": ("worker/reasons.h", H + '#include "worker/lead_event.h"\n', "a circle: "),
     "a sandbox that leans on the worker": ("tests/sandbox/orgs.c", '#include "common/base.h"\n', "stands alone"),
 }
 

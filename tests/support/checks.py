@@ -148,7 +148,7 @@ def gather(world, database=None):
         topics=world.topics,
         records_in=records_in(world),
         visible=list(world.outcomes.records),
-        journal=world.sandbox.journal(),
+        journal=[entry for entry in world.sandbox.journal() if entry["n"] not in world.written_by_others],
         calls={call["n"]: call for call in world.sandbox.calls()},
         rows={name: world.postgres.sql(query, database=database) for name, query in QUERIES.items()},
     )

@@ -309,6 +309,10 @@ class Tour:
                 row = self.audit_of(one)
                 got = row and (row["outcome"], row["status"], row["reason"])
                 check(f"audit.lead about {one.asked}", got == one.audited, f"it says {got}, not {one.audited}")
+        log = self.worker.text()
+        told = [name for name in [one.event["data"]["lead"]["LastName"] for one in self.leads if one.who] + ["!"]
+                if name in log]
+        check("the worker's log", not told, f"it holds lead data or a token: {told}")
         invalid = self.outcomes.matching(INVALID)
         check("lead.invalid", len(invalid) == 1, f"{len(invalid)} records, not 1")
         for record in self.outcomes.records:
@@ -369,7 +373,7 @@ class Tour:
         found = self.outcomes.matching(RESULT, of=self.leads[0].event)
         lead_id = found[0]["data"].get("lead_id") if found else None
         query = WHO_WROTE_THIS.format(lead_id=lead_id)
-        self.screen.say(f"Somebody finds the Lead {lead_id} in Salesforce and asks who wrote it, for whom, by what right:")
+        self.screen.say(f"The Lead {lead_id} is found in Salesforce: who wrote it, for whom, by what right?")
         self.screen.lines(query.splitlines())
         self.screen.say("")
         answer = processes.run(self.psql("-c", query), check=False)
@@ -403,6 +407,9 @@ class Tour:
 
     def ben_consents(self):
         (ben,) = [one for one in self.leads if one.who == "Ben"]
+        waits = self.payload_at_rest(ben)
+        self.screen.check("Ben's lead at rest", len(waits) == 1 and b"Hopper" not in bytes(waits[0]["payload"]),
+                          "it is not there, or not sealed")
         self.connect("Ben")
         now = dataclasses.replace(ben, how="connected again", topic=RESULT, calls=1,
                                   expected={"status": "created", "written": "yes", "attempts": 1},
@@ -422,7 +429,11 @@ class Tour:
             self.check_event(record)
         self.check_written({"Anna": ["Lovelace"], "Ben": ["Hopper"]})
         self.screen.check("leads that reached Salesforce", self.carried() == 3, f"{self.carried()}, not 3")
-        self.screen.say("His lead had waited in PostgreSQL, sealed; it went out by itself.")
+        self.screen.check("Ben's lead at rest", not self.payload_at_rest(ben), "it is still there")
+        self.screen.say("It had waited in PostgreSQL, sealed; it went out by itself, and its payload is deleted.")
+
+    def payload_at_rest(self, one):
+        return self.sql("SELECT payload FROM ledger.parked WHERE user_id = %s", one.user_id, user="postgres")
 
     # --- by hand
 

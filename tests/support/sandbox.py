@@ -80,10 +80,11 @@ class Sandbox:
             raise ControlError(f"{method} {target}: {status} {text}")
         return json.loads(text) if text else {}
 
-    def _exchange(self, method, target, payload):
+    def _exchange(self, method, target, payload, **more):
         if self._http is None:
             self._http = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         headers = {"Content-Type": "application/json"} if payload is not None else {}
+        headers |= more
         self._http.request(method, target, body=payload, headers=headers)
         answer = self._http.getresponse()
         return answer.status, answer.read().decode()
@@ -130,6 +131,21 @@ class Sandbox:
 
     def delete_lead(self, org_id, external_id):
         return self.control("POST", "leads/delete", {"org_id": org_id, "external_id": external_id})
+
+    def vend(self, user_id, organization_id=None, slug="salesforce"):
+        """The access token that Pipes hands out for a user now."""
+        body = {"user_id": user_id, "organization_id": organization_id}
+        status, text = self._exchange("POST", f"/data-integrations/{slug}/token", json.dumps(body).encode(),
+                                      Authorization="Bearer sk_test_customer")
+        assert status == 200, text
+        return json.loads(text)["access_token"]["access_token"]
+
+    def write_lead(self, token, external_id, fields, field="OnBehalf_Event_Id__c"):
+        """What somebody else's program writes into the org; the lead's id."""
+        status, text = self._exchange("PATCH", f"/services/data/v66.0/sobjects/Lead/{field}/{external_id}",
+                                      json.dumps(fields).encode(), Authorization=f"Bearer {token}")
+        assert status in (200, 201), text
+        return json.loads(text)["id"]
 
     def duplicates(self):
         """External ids that were created more than once: must always be empty."""

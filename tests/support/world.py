@@ -3,7 +3,7 @@
 import itertools
 import os
 
-from . import events, worker
+from . import checks, events, worker
 
 OUTCOME_TOPICS = ("lead_result", "lead_reauth_required", "lead_revoked", "lead_invalid")
 TOPICS = ("lead_create", *OUTCOME_TOPICS)
@@ -36,6 +36,7 @@ class World:
         self.sandbox = sandbox
         self.partitions = partitions
         self.workers = []
+        self.written_by_others = set()  # numbers of entries in the sandbox's journal
         self._outcomes = None
         self._producer = None
         self.topics = {key: f"{self.name}.{key.replace('_', '.')}" for key in TOPICS}
@@ -86,6 +87,16 @@ class World:
     def revoke(self, connection, reason="governance_revoked"):
         return self.sql("SELECT gov.revoke(%s, %s)", connection, reason)
 
+    def state(self, connection):
+        return self.scalar("SELECT state FROM gov.connection WHERE connection_id = %s", connection)
+
+    def write_as_customer(self, event, user_id="user_anna", organization_id=events.ORGANIZATION, **fields):
+        """Makes the very Lead that @event is for, past the worker; its id."""
+        token = self.sandbox.vend(user_id, organization_id)
+        lead_id = self.sandbox.write_lead(token, checks.external_id(event), fields)
+        self.written_by_others.add(self.sandbox.journal()[-1]["n"])
+        return lead_id
+
     # --- workers
 
     def worker(self, start=True, name=None, wait=True, args=(), **changes):
@@ -116,6 +127,10 @@ class World:
         """Publishes an event: given, or lead_create(**fields); the event."""
         event = events.lead_create(**fields) if event is None else event
         return self._events().send(event, key, headers, partition)
+
+    def send_bytes(self, value, key=None, headers=events.STRUCTURED, partition=None):
+        """Publishes a record that may be no event; None is a tombstone."""
+        self._events().send(value, key, headers, partition)
 
     def send_all(self, batch):
         return self._events().send_all(batch)

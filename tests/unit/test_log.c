@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/rfc3339.h"
 #include "common/json.h"
 
 /* Standard error as a socket that keeps each write(2) apart. */
@@ -71,7 +72,7 @@ static void a_line_begins_with_the_time_in_utc_and_milliseconds(void **state)
 	log_info("worker ready");
 	line = next_line();
 	assert_memory_equal(line, "time=", 5);
-	assert_true(clock_parse(line + 5, 24, &ms));
+	assert_true(rfc3339_parse(line + 5, 24, &ms));
 	assert_true(clock_wall_ms() - ms < 60000);
 	assert_string_equal(line + 29, " level=info msg=\"worker ready\"\n");
 }

@@ -184,8 +184,9 @@ AS $$ SELECT 8028866084520423681 $$;
 CREATE FUNCTION gov.lp(b bytea) RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT CASE WHEN b IS NULL THEN '\xffffffff'::bytea ELSE int4send(octet_length(b)) || b END $$;
+-- STABLE, as convert_to() is, and without a search_path of its own: only so the planner takes its body in.
 CREATE FUNCTION gov.lp(t text) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT CASE WHEN t IS NULL THEN '\xffffffff'::bytea
 	ELSE int4send(octet_length(t)) || convert_to(t, 'UTF8') END $$;
 -- An encoding of Unicode, so that text has one form in digests.
@@ -316,7 +317,7 @@ BEGIN
 	INSERT INTO gov.connection (integration_id, user_id, organization_id, state, epoch, event, changed_at, token_source,
 		grant_ref, org_id, sf_user_id, host, login_host, external_id_field, write_mode, head)
 	VALUES (connect.integration, connect.user_id, nullif(connect.organization_id, ''), 'connected', 0, 'connected',
-		clock_timestamp(), connect.token_source, connect.grant_ref, v_org, gov.sf_id18(connect.sf_user_id),
+		clock_timestamp(), connect.token_source, connect.grant_ref, v_org, v_usr,
 		lower(connect.host), lower(connect.login_host), connect.external_id_field, connect.write_mode, '\x')
 	ON CONFLICT (integration_id, user_id, coalesce(organization_id, '')) DO NOTHING
 	RETURNING * INTO c;
@@ -331,9 +332,13 @@ BEGIN
 		RAISE EXCEPTION 'connection % is %: it does not come back by a new consent', c.connection_id, c.state
 			USING ERRCODE = 'check_violation';
 	END IF;
-	IF c.org_id IS NOT NULL AND v_org IS NOT NULL AND c.org_id <> v_org THEN
-		RAISE EXCEPTION 'connection % is bound to another org', c.connection_id USING ERRCODE = 'check_violation';
+	IF c.org_id <> v_org OR c.sf_user_id <> v_usr THEN
+		RAISE EXCEPTION 'connection % is bound to another org or user', c.connection_id USING ERRCODE = 'check_violation';
 	END IF;
+	c.org_id := coalesce(c.org_id, v_org);
+	c.sf_user_id := coalesce(c.sf_user_id, v_usr);
+	c.host := coalesce(c.host, lower(connect.host));
+	c.login_host := coalesce(c.login_host, lower(connect.login_host));
 	c.grant_ref := coalesce(connect.grant_ref, c.grant_ref);
 	PERFORM gov.record_transition(c, 'consented', c.state, 'connected', 'consented', 'user', NULL);
 	RETURN c.connection_id;

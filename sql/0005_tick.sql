@@ -58,7 +58,7 @@ CREATE TYPE ledger.outcome_new AS (
 
 -- A UUID that is a function of what happened.
 CREATE FUNCTION ledger.outcome_id(p_key uuid, p_type smallint, p_number integer) RETURNS uuid
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT encode(substr(sha256('onbehalf.outcome.1'::bytea || uuid_send(p_key) || int2send(p_type)
 	|| int4send(p_number)), 1, 16), 'hex')::uuid $$;
 
@@ -78,15 +78,15 @@ AS $$
 		NULL, NULL, NULL, NULL, e.event_key, e.source, e.event_id, e.traceparent)::ledger.outcome_new
 $$;
 
--- Digests of audited rows: canonical, length-prefixed; the verifier has the same in C.
+-- Digests of audited rows: canonical, length-prefixed; the verifier has the same in C.  STABLE as gov.lp() is.
 CREATE FUNCTION ledger.digest(e ledger.event) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT sha256('E'::bytea || uuid_send(e.key) || int4send(e.partition) || int8send(e.kafka_offset)
 	|| int4send(e.incarnation) || int2send(e.verdict) || gov.lp(e.digest) || gov.lp(e.digest_key)
 	|| gov.lp(uuid_send(e.integration_id)) || gov.lp(uuid_send(e.connection_id)) || timestamptz_send(e.deadline)
 	|| gov.lp(timestamptz_send(e.record_time))) $$;
 CREATE FUNCTION ledger.digest(o ledger.outcome) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT sha256('O'::bytea || int4send(o.partition) || int8send(o.sequence) || int2send(o.type)
 	|| int2send(o.status) || int2send(o.written) || boolsend(o.terminal) || uuid_send(o.outcome_id) || uuid_send(o.key)
 	|| int8send(o.kafka_offset) || int4send(o.incarnation) || gov.lp(uuid_send(o.connection_id))
@@ -98,12 +98,12 @@ AS $$ SELECT sha256('O'::bytea || int4send(o.partition) || int8send(o.sequence) 
 	|| gov.lp(timestamptz_send(o.sent_at)) || gov.lp(timestamptz_send(o.answered_at))
 	|| timestamptz_send(o.recorded_at)) $$;
 CREATE FUNCTION ledger.digest(p ledger.permit) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT sha256('P'::bytea || int4send(p.n) || int2send(p.kind) || uuid_send(p.connection_id)
 	|| int4send(p.epoch) || gov.lp(p.org_id) || gov.lp(p.sf_user_id) || gov.lp(p.host) || timestamptz_send(p.at)
 	|| array_send(p.leads)) $$;
 CREATE FUNCTION ledger.digest(a ledger.answer) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT sha256('A'::bytea || uuid_send(a.session) || int8send(a.tick) || int4send(a.n) || int2send(a.result)
 	|| gov.lp(a.class) || int4send(a.http_status) || gov.lp(a.code) || array_send(a.open)
 	|| gov.lp(timestamptz_send(a.sent_at)) || gov.lp(timestamptz_send(a.answered_at))) $$;
@@ -323,11 +323,12 @@ BEGIN
 			CASE WHEN w.why = 'ends' THEN (n.con).changed_at END, false, n.deadline, 0, NULL, NULL, t, NULL, NULL, NULL,
 			CASE WHEN w.why IN ('invalid', 'lead') THEN n.detail END, n.event_key, n.source, n.event_id,
 			n.traceparent)::ledger.outcome_new ORDER BY ord) FILTER (WHERE n.answer IN (2, 5)),
-		string_agg(ins.digest, '' ORDER BY n.key), count(*), array_agg(n.partition)
+		(SELECT string_agg(ins.digest, '' ORDER BY ins.key) FROM ins), count(*), array_agg(n.partition)
 	INTO r.ords, r.verdicts, r.connections, r.outcomes, r.digests, r.rows, r.consumed
-	FROM n JOIN ins USING (key)
+	FROM n
 	CROSS JOIN LATERAL (SELECT CASE WHEN n.verdict = 2 THEN 'invalid' WHEN n.integration_id IS NULL THEN 'source'
-		WHEN n.verdict = 1 THEN 'lead' WHEN n.ends THEN 'ends' ELSE 'late' END AS why) w;
+		WHEN n.verdict = 1 THEN 'lead' WHEN n.ends THEN 'ends' ELSE 'late' END AS why) w
+	WHERE (n.key IN (SELECT ins.key FROM ins)) IS TRUE; -- hashed; as a join it would be a loop in a loop
 	r.attempts := array_fill(0, ARRAY[coalesce(r.rows, 0)]);
 	r.unanswered := r.attempts;
 	RETURN r;

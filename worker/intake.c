@@ -203,6 +203,25 @@ int intake_start(
 	return rc;
 }
 
+static void commit_positions(struct intake *in)
+{
+	struct kafka_position *positions = mem_new((in->count + 1) * sizeof(*positions));
+	size_t n = 0;
+
+	for (size_t i = 0; i < in->count; i++) {
+		struct partition *p = in->partitions[i];
+		int64_t position = partition_position(p);
+
+		if (position <= p->committed || position < 0)
+			continue;
+		p->committed = position;
+		positions[n++] = (struct kafka_position){p->number, position};
+	}
+	if (n)
+		kafka_consumer_commit(in->consumer, positions, n);
+	free(positions);
+}
+
 void intake_hold(struct intake *in)
 {
 	in->held = true;
@@ -213,6 +232,8 @@ void intake_stop(struct intake *in)
 {
 	intake_hold(in);
 	drop_waiting(in);
+	if (in->count)
+		commit_positions(in);
 	in->partitions = NULL;
 	in->count = 0;
 	kafka_consumer_unassign(in->consumer);
@@ -241,25 +262,6 @@ static void resume(struct intake *in, struct partition *p)
 		return;
 	p->paused = false;
 	kafka_consumer_resume(in->consumer, p->number);
-}
-
-static void commit_positions(struct intake *in)
-{
-	struct kafka_position *positions = mem_new((in->count + 1) * sizeof(*positions));
-	size_t n = 0;
-
-	for (size_t i = 0; i < in->count; i++) {
-		struct partition *p = in->partitions[i];
-		int64_t position = partition_position(p);
-
-		if (position <= p->committed || position < 0)
-			continue;
-		p->committed = position;
-		positions[n++] = (struct kafka_position){p->number, position};
-	}
-	if (n)
-		kafka_consumer_commit(in->consumer, positions, n);
-	free(positions);
 }
 
 void intake_moved(struct intake *in)

@@ -8,42 +8,22 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "worker/lanes_private.h"
 
-#define SHARE 8               /* a lane may hold 1/8 of a partition's window */
-#define WAIT_TURN_MS 50       /* how fine the waits are */
-#define CONFIG_WAIT_MS 300000 /* the customer's set-up has to change */
-
-struct lanes {
-	struct loop *loop;
-	struct connections *connections;
-	struct http *http;
-	const struct options *options;
-	struct lanes_handlers handlers;
-	void *arg;
-	struct tokens *tokens;
-	struct list ready;   /* ring of lanes (struct lane by .ready) that may be able to send */
-	struct list cooling; /* lanes that wait for cool_until */
-	struct list waiting; /* leads that wait on their own */
-	struct list calls;   /* on the wire */
-	struct list answered;
-	struct list to_park;
-	struct list signals;
-	size_t in_flight, queued;
-	bool draining;
-	struct loop_timer timer;
-};
+#define SHARE 8         /* a lane may hold 1/8 of a partition's window */
+#define WAIT_TURN_MS 50 /* how fine the waits are */
 
 static struct connection *owner(struct lane *lane)
 {
 	return container_of(lane, struct connection, lane);
 }
 
-static void work(struct lanes *ls)
+void lanes_work(struct lanes *ls)
 {
 	ls->handlers.work(ls->arg);
 }
 
-static void wake_in(struct lanes *ls, int64_t wait_ms)
+void lanes_wake_in(struct lanes *ls, int64_t wait_ms)
 {
 	if (!loop_timer_running(&ls->timer) || wait_ms < WAIT_TURN_MS)
 		loop_timer_set(&ls->timer, wait_ms < WAIT_TURN_MS ? wait_ms : WAIT_TURN_MS);
@@ -51,7 +31,7 @@ static void wake_in(struct lanes *ls, int64_t wait_ms)
 
 /* ---- where a lane stands: ready ring, cooling, or nowhere ---- */
 
-static void lane_place(struct lanes *ls, struct connection *c)
+void lanes_place(struct lanes *ls, struct connection *c)
 {
 	struct lane *lane = &c->lane;
 
@@ -62,12 +42,12 @@ static void lane_place(struct lanes *ls, struct connection *c)
 	if (lane->cool_until_ms > clock_age_ms()) {
 		list_remove(&lane->ready);
 		list_add_tail(&ls->cooling, &lane->ready);
-		wake_in(ls, lane->cool_until_ms - clock_age_ms());
+		lanes_wake_in(ls, lane->cool_until_ms - clock_age_ms());
 		return;
 	}
 	if (list_empty(&lane->ready)) {
 		list_add_tail(&ls->ready, &lane->ready);
-		work(ls);
+		lanes_work(ls);
 	}
 }
 
@@ -95,10 +75,10 @@ void lanes_park(struct lanes *ls, struct lead *lead)
 {
 	list_remove(&lead->node);
 	list_add_tail(&ls->to_park, &lead->node);
-	work(ls);
+	lanes_work(ls);
 }
 
-static void park_lane(struct lanes *ls, struct connection *c, enum lead_park why, int64_t wait_ms)
+void lanes_park_lane(struct lanes *ls, struct connection *c, enum lead_park why, int64_t wait_ms)
 {
 	while (!list_empty(&c->lane.queue)) {
 		struct lead *lead = queue_pop(ls, &c->lane);
@@ -112,7 +92,7 @@ static void park_lane(struct lanes *ls, struct connection *c, enum lead_park why
 
 /* The lane pauses; when that, or the whole trouble, is longer than park_after, what it holds is
  * parked. */
-static void cool(struct lanes *ls, struct connection *c, int64_t wait_ms)
+void lanes_cool(struct lanes *ls, struct connection *c, int64_t wait_ms)
 {
 	int64_t now = clock_age_ms();
 	struct lane *lane = &c->lane;
@@ -122,33 +102,24 @@ static void cool(struct lanes *ls, struct connection *c, int64_t wait_ms)
 	lane->cool_until_ms = now + wait_ms;
 	list_remove(&lane->ready);
 	if (now + wait_ms - lane->stuck_since_ms >= ls->options->park_after_ms)
-		park_lane(ls, c, PARK_RETRY, wait_ms);
+		lanes_park_lane(ls, c, PARK_RETRY, wait_ms);
 	else
-		lane_place(ls, c);
-}
-
-static void worked(struct connection *c)
-{
-	c->lane.failures = 0;
-	c->lane.stuck_since_ms = 0;
-	if (c->org)
-		c->org->failures = 0;
-	tokens_worked(c);
+		lanes_place(ls, c);
 }
 
 /* ---- tokens ---- */
 
 static void on_token_ready(void *arg, struct connection *c)
 {
-	lane_place(arg, c);
-	work(arg);
+	lanes_place(arg, c);
+	lanes_work(arg);
 }
 
 static void on_token_failed(void *arg, struct connection *c, int64_t wait_ms, const char *reason)
 {
 	log_warn("no token", F_TEXT("connection", c->text), F_TEXT("reason", reason),
 		F_INT("wait_ms", wait_ms));
-	cool(arg, c, wait_ms);
+	lanes_cool(arg, c, wait_ms);
 }
 
 static void copy_text(char *to, size_t size, struct slice from)
@@ -160,8 +131,8 @@ static void copy_text(char *to, size_t size, struct slice from)
 	to[n] = '\0';
 }
 
-static void add_signal(struct lanes *ls, struct connection *c, const char *event,
-	const char *reason, const struct binding_identity *identity)
+void lanes_signal(struct lanes *ls, struct connection *c, const char *event, const char *reason,
+	const struct binding_identity *identity)
 {
 	struct ledger_signal *s = mem_new(sizeof(*s));
 
@@ -179,13 +150,13 @@ static void add_signal(struct lanes *ls, struct connection *c, const char *event
 		c->loaded = false; /* nothing is sent until the ledger says where it stands now */
 	log_info("connection signal", F_TEXT("connection", c->text), F_TEXT("event", event),
 		F_TEXT("reason", reason), F_INT("epoch", c->epoch));
-	work(ls);
+	lanes_work(ls);
 }
 
 static void on_token_signal(void *arg, struct connection *c, const char *event, const char *reason,
 	const struct binding_identity *identity)
 {
-	add_signal(arg, c, event, reason, identity);
+	lanes_signal(arg, c, event, reason, identity);
 }
 
 /* ---- waits ---- */
@@ -200,7 +171,7 @@ static void wake_leads(struct lanes *ls, int64_t now)
 		list_remove(&lead->node);
 		ls->queued--;
 		queue_tail(ls, lead);
-		lane_place(ls, lead->connection);
+		lanes_place(ls, lead->connection);
 	}
 }
 
@@ -215,7 +186,7 @@ static void on_timer(void *arg)
 		if (lane->cool_until_ms > now)
 			continue;
 		list_remove(&lane->ready);
-		lane_place(ls, owner(lane));
+		lanes_place(ls, owner(lane));
 	}
 	wake_leads(ls, now);
 	if (!list_empty(&ls->cooling) || !list_empty(&ls->waiting))
@@ -310,7 +281,7 @@ void lanes_add(struct lanes *ls, struct lead *lead)
 	queue_tail(ls, lead);
 	if (!(c->loaded && c->writes) && !c->loading)
 		ls->handlers.load(ls->arg, c);
-	lane_place(ls, c);
+	lanes_place(ls, c);
 }
 
 bool lanes_starts_now(const struct lanes *ls, const struct connection *c)
@@ -346,11 +317,11 @@ void lanes_reloaded(struct lanes *ls, struct connection *c)
 		c->lane.failures = 0;
 		c->lane.stuck_since_ms = 0;
 		c->lane.cool_until_ms = 0;
-		park_lane(ls, c, PARK_STATE, 0);
+		lanes_park_lane(ls, c, PARK_STATE, 0);
 		return;
 	}
 	list_remove(&c->lane.ready);
-	lane_place(ls, c);
+	lanes_place(ls, c);
 }
 
 void lanes_drain(struct lanes *ls)
@@ -369,7 +340,7 @@ static bool can_start(struct lanes *ls, struct connection *c)
 		return false;
 	if (c->org->cool_until_ms > clock_age_ms()) {
 		c->lane.cool_until_ms = c->org->cool_until_ms;
-		lane_place(ls, c);
+		lanes_place(ls, c);
 		return false;
 	}
 	return true;
@@ -430,7 +401,7 @@ size_t lanes_gather(struct lanes *ls, struct list *calls, size_t most)
 	return n;
 }
 
-static void left_lane(struct lanes *ls, struct call *call)
+void lanes_left(struct lanes *ls, struct call *call)
 {
 	struct connection *c = call->connection;
 
@@ -442,7 +413,7 @@ static void left_lane(struct lanes *ls, struct call *call)
 }
 
 /* Back to the head of the queue, in their order. */
-static void back_to_head(struct lanes *ls, struct call *call)
+void lanes_back_to_head(struct lanes *ls, struct call *call)
 {
 	struct lane *lane = &call->connection->lane;
 
@@ -461,13 +432,13 @@ void lanes_return(struct lanes *ls, struct call *call, int64_t wait_ms)
 {
 	struct connection *c = call->connection;
 
-	left_lane(ls, call);
-	back_to_head(ls, call);
+	lanes_left(ls, call);
+	lanes_back_to_head(ls, call);
 	call_free(call);
 	if (wait_ms > 0)
 		c->lane.cool_until_ms = clock_age_ms() + wait_ms;
 	list_remove(&c->lane.ready);
-	lane_place(ls, c);
+	lanes_place(ls, c);
 }
 
 void lanes_return_to_park(struct lanes *ls, struct call *call, enum lead_park why, int64_t wait_ms)
@@ -475,7 +446,7 @@ void lanes_return_to_park(struct lanes *ls, struct call *call, enum lead_park wh
 	struct connection *c = call->connection;
 	struct list *node;
 
-	left_lane(ls, call);
+	lanes_left(ls, call);
 	while ((node = list_pop(&call->leads))) {
 		struct lead *lead = list_owner(node, struct lead, node);
 
@@ -484,122 +455,7 @@ void lanes_return_to_park(struct lanes *ls, struct call *call, enum lead_park wh
 		lanes_park(ls, lead);
 	}
 	call_free(call);
-	lane_place(ls, c);
-}
-
-/* ---- what an answer means for a lead that goes on ---- */
-
-static int64_t retry_wait(const struct lanes *ls, const struct call *call, int attempt)
-{
-	const struct options *o = ls->options;
-	int64_t wait = backoff_ms(
-		(unsigned)attempt, o->salesforce.backoff_base_ms, o->salesforce.backoff_cap_ms);
-
-	if (call->retry_after_ms > wait)
-		wait = call->retry_after_ms < o->salesforce.retry_after_cap_ms
-		               ? call->retry_after_ms
-		               : o->salesforce.retry_after_cap_ms;
-	return wait;
-}
-
-/* The whole call failed: once for the call, its lane pauses. */
-static void call_failed(struct lanes *ls, struct call *call)
-{
-	struct connection *c = call->connection;
-	struct lane *lane = &c->lane;
-
-	switch (call->verdict.class) {
-	case SF_REFRESH:
-		if (!tokens_refused(ls->tokens, c))
-			add_signal(ls, c, "reauthorization_needed", "token_rejected", NULL);
-		break;
-	case SF_REAUTH:
-		add_signal(
-			ls, c, "reauthorization_needed", reason_code(call->verdict.reason), NULL);
-		break;
-	case SF_CONFIG:
-		cool(ls, c, CONFIG_WAIT_MS);
-		break;
-	case SF_SMALLER:
-		lane->limit = call->count > 1 ? call->count / 2 : 1;
-		cool(ls, c, retry_wait(ls, call, ++lane->failures));
-		break;
-	case SF_ORG_PAUSE:
-		c->org->cool_until_ms = clock_age_ms() + retry_wait(ls, call, ++c->org->failures);
-		cool(ls, c, c->org->cool_until_ms - clock_age_ms());
-		break;
-	case SF_RETRY:
-	case SF_UNKNOWN:
-		cool(ls, c, retry_wait(ls, call, ++lane->failures));
-		break;
-	case SF_CREATED:
-	case SF_UPDATED:
-	case SF_REJECT:
-		break;
-	}
-}
-
-static void on_answer(void *arg, struct call *call)
-{
-	struct lanes *ls = arg;
-
-	left_lane(ls, call);
-	list_remove(&call->node);
-	list_add_tail(&ls->answered, &call->node);
-	if (call->verdict.class == SF_CREATED)
-		worked(call->connection);
-	else
-		call_failed(ls, call);
-	lane_place(ls, call->connection);
-	work(ls);
-}
-
-void lanes_send(struct lanes *ls, struct call *call)
-{
-	list_remove(&call->node);
-	list_add_tail(&ls->calls, &call->node);
-	salesforce_send(ls->http, ls->options, call, on_answer, ls);
-}
-
-static void wait_alone(struct lanes *ls, struct call *call, struct lead *lead)
-{
-	int64_t wait = lead->result.verdict.class == SF_CONFIG
-	                       ? CONFIG_WAIT_MS
-	                       : retry_wait(ls, call, lead->attempts);
-
-	if (wait >= ls->options->park_after_ms || lead->attempts > 5) {
-		lead->park = PARK_RETRY;
-		lead->park_wait_ms = wait;
-		lanes_park(ls, lead);
-		return;
-	}
-	lead->due_age_ms = clock_age_ms() + wait;
-	list_add_tail(&ls->waiting, &lead->node);
-	ls->queued++;
-	wake_in(ls, wait);
-}
-
-void lanes_go_on(struct lanes *ls, struct call *call, struct lead *lead)
-{
-	struct connection *c = call->connection;
-
-	if (call->verdict.class == SF_CREATED) {
-		wait_alone(ls, call, lead);
-		return;
-	}
-	/* Its whole call failed: the leads keep their order at the head; the last one in makes the
-	 * lane pause. */
-	list_add_tail(&call->leads, &lead->node);
-	if (--call->count)
-		return;
-	back_to_head(ls, call);
-	if (c->loaded && !c->writes)
-		park_lane(ls, c, PARK_STATE, 0);
-	else if (c->lane.stuck_since_ms &&
-		 c->lane.cool_until_ms - c->lane.stuck_since_ms >= ls->options->park_after_ms)
-		park_lane(ls, c, PARK_RETRY, c->lane.cool_until_ms - clock_age_ms());
-	list_remove(&c->lane.ready);
-	lane_place(ls, c);
+	lanes_place(ls, c);
 }
 
 struct list *lanes_answered(struct lanes *ls)

@@ -309,7 +309,6 @@ static void take_token(struct step *step, const struct pipes_answer *a)
 {
 	struct tokens *t = step->tokens;
 	struct connection *c = step->connection;
-	enum binding_token said;
 
 	if (is_refused(c, a->token)) {
 		int again = c->token.same_again++;
@@ -324,16 +323,11 @@ static void take_token(struct step *step, const struct pipes_answer *a)
 	connection_forget_token(c);
 	c->token.text = mem_slice_text(a->token);
 	c->token.expires_wall_ms = a->expires_wall_ms;
-	said = binding_check_token(a->token, optional(c->org_id));
-	if (said == TOKEN_OTHER_ORG) {
+	if (binding_check_token(a->token, optional(c->org_id)) == TOKEN_OTHER_ORG) {
 		step_free(step);
 		return stop(t, c, "binding_failed", REASON_ORG_MISMATCH);
 	}
-	if (said == TOKEN_ORG_OK && connection_usable(c)) {
-		step_free(step);
-		return become_ready(t, c);
-	}
-	ask_identity(step);
+	ask_identity(step); /* the token names its org at most, never its user or host */
 }
 
 static void on_pipes(void *arg, const struct pipes_answer *a)
@@ -439,7 +433,10 @@ bool tokens_refused(struct tokens *t, struct connection *c)
 		c->token.has_refused = true;
 	}
 	connection_forget_token(c);
-	return ++c->token.refusals < 2;
+	if (++c->token.refusals < 2)
+		return true;
+	c->token.refusals = 0;
+	return false;
 }
 
 void tokens_worked(struct connection *c)
@@ -463,5 +460,5 @@ void tokens_reloaded(struct tokens *t, struct connection *c)
 	if (connection_usable(c))
 		become_ready(t, c);
 	else
-		connection_forget_token(c);
+		retry(t, c, reason_code(REASON_PREFLIGHT_FAILED));
 }

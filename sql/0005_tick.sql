@@ -354,7 +354,8 @@ BEGIN
 		WHERE NOT q.ord = ANY (p_new)
 	), k AS MATERIALIZED (
 		SELECT q.ord, q.partition, q.kafka_offset, q.key, q.event_key, q.source, q.event_id, q.traceparent, q.incarnation,
-			x.session, x.tick, x.period, c.connection_id AS con, m.same, dup.key IS NULL AS undup,
+			c.connection_id AS con, dup.key IS NULL AS undup,
+			(SELECT e.at FROM ledger.tick e WHERE e.session = x.session AND e.tick = x.tick AND e.period = x.period) AS since,
 			CASE
 				WHEN NOT m.same AND dup.key IS NOT NULL THEN 3
 				WHEN o.type = 4 AND o.sequence > q.confirmed THEN 7
@@ -382,17 +383,9 @@ BEGIN
 		SELECT k.partition, k.kafka_offset, k.incarnation, k.key, p_session, p_tick FROM k
 		WHERE k.answer = 3 AND k.undup
 		RETURNING d.partition, d.kafka_offset, ledger.digest(d) AS digest
-	), tries AS ( -- permits since the event was accepted
-		SELECT k.ord, count(*) FILTER (WHERE a.result IS DISTINCT FROM 2)::integer AS attempts,
-			count(*) FILTER (WHERE p.kind <> 2 AND (a.n IS NULL OR a.result = 3))::integer AS unanswered
-		FROM k
-		JOIN ledger.tick e ON e.session = k.session AND e.tick = k.tick AND e.period = k.period
-		JOIN ledger.permit p ON p.connection_id = k.con AND p.at >= e.at AND k.key = ANY (p.leads)
-		LEFT JOIN ledger.answer a ON a.session = p.session AND a.tick = p.tick AND a.n = p.n
-		WHERE k.answer = 9 AND k.same GROUP BY k.ord
 	)
 	SELECT array_agg(k.ord::integer ORDER BY k.ord), array_agg(k.answer ORDER BY k.ord), array_agg(k.con ORDER BY k.ord),
-		array_agg(coalesce(tries.attempts, 0) ORDER BY k.ord), array_agg(coalesce(tries.unanswered, 0) ORDER BY k.ord),
+		array_agg(tries.attempts ORDER BY k.ord), array_agg(tries.unanswered ORDER BY k.ord),
 		array_agg(ROW(k.partition, k.kafka_offset, k.incarnation, k.key, 4, 0, 0, true,
 			-- a conflict is named by its own record
 			1 + ('x' || encode(substr(sha256(int4send(k.incarnation) || int4send(k.partition) || int8send(k.kafka_offset)),
@@ -405,7 +398,12 @@ BEGIN
 		(SELECT array_agg(dups.partition) FROM dups)
 	INTO r.ords, r.verdicts, r.connections, r.attempts, r.unanswered, r.outcomes, r.digests, r.rows, r.consumed,
 		r.duplicates
-	FROM k LEFT JOIN tries USING (ord);
+	FROM k CROSS JOIN LATERAL ( -- permits since the event was accepted; for each by itself, so that the time bounds the index
+		SELECT count(*) FILTER (WHERE a.result IS DISTINCT FROM 2)::integer AS attempts,
+			count(*) FILTER (WHERE p.kind <> 2 AND (a.n IS NULL OR a.result = 3))::integer AS unanswered
+		FROM ledger.permit p
+		LEFT JOIN ledger.answer a ON a.session = p.session AND a.tick = p.tick AND a.n = p.n
+		WHERE k.answer = 9 AND p.connection_id = k.con AND p.at >= k.since AND k.key = ANY (p.leads)) tries;
 	RETURN r;
 END $$;
 
@@ -413,7 +411,7 @@ END $$;
 -- 3 its state does not allow it: park, 4 the connection has ended: so have its leads, 5 no lead is left, 6 held: park.
 -- A lead (in verdicts of leads): 0 in, 1 not of this call, 2 ended, 3 left out with its call.
 CREATE FUNCTION ledger.tick_permit(p_session uuid, p_tick bigint, p_period integer, p_calls ledger.call_in[],
-	p_verdicts smallint[], p_connections uuid[], OUT calls smallint[], OUT leads smallint[], OUT step ledger.step)
+	p_verdicts smallint[], p_connections uuid[], OUT calls smallint[], OUT leads smallint[], OUT permitted_at timestamptz, OUT step ledger.step)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -473,6 +471,7 @@ BEGIN
 		(SELECT array_agg(over.outcome ORDER BY over.ord, over.n) FROM over),
 		(SELECT array_agg(gone.partition) FROM gone)
 	INTO calls, leads, step.digests, step.rows, step.outcomes, step.unparked;
+	permitted_at := t;
 END $$;
 
 -- The period this tick writes to.  Deduplication looks through committed periods, so nobody may still be writing the
@@ -499,7 +498,7 @@ CREATE FUNCTION ledger.tick(p_session uuid, p_tick bigint, p_prev bytea, p_progr
 	p_checks uuid[], p_events ledger.event_in[], p_calls ledger.call_in[],
 	OUT hash bytea, OUT at timestamptz, OUT last_outcome bigint[], OUT signals smallint[], OUT parks smallint[],
 	OUT park_connections uuid[], OUT checks smallint[], OUT events smallint[], OUT event_connections uuid[],
-	OUT event_attempts integer[], OUT event_unanswered integer[], OUT calls smallint[], OUT call_leads smallint[])
+	OUT event_attempts integer[], OUT event_unanswered integer[], OUT calls smallint[], OUT call_leads smallint[], OUT permitted_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -589,6 +588,7 @@ BEGIN
 		SELECT * INTO permits FROM ledger.tick_permit(p_session, p_tick, v.period, p_calls, may, event_connections);
 		calls := permits.calls;
 		call_leads := permits.leads;
+		permitted_at := permits.permitted_at;
 		permitted := permits.step;
 	END IF;
 

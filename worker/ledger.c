@@ -12,18 +12,18 @@
 
 static const struct pg_statement st_types = {"types",
 	"SELECT t::regtype::oid, (t || '[]')::regtype::oid FROM unnest(ARRAY['ledger.progress_in', "
-        "'ledger.signal_in',"
+	"'ledger.signal_in',"
 	" 'ledger.answer_in', 'ledger.ended_in', 'ledger.park_in', 'ledger.event_in', "
-        "'ledger.call_in'])"
+	"'ledger.call_in'])"
 	" WITH ORDINALITY x (t, n) ORDER BY n"};
 static const struct pg_statement st_version = {"version", "SELECT gov.schema_version()"};
 static const struct pg_statement st_begin = {"begin_session",
 	"SELECT ledger.begin_session($1, $2, $3, $4, $5, $6, $7,"
 	" (SELECT backend_start FROM pg_catalog.pg_stat_activity WHERE pid = pg_backend_pid()))"};
 static const struct pg_statement st_listen = {"listen", "LISTEN onbehalf_connection"};
-static const struct pg_statement st_take = {
-	"take", "SELECT partition, incarnation, epoch, unfenced, position, last_outcome, confirmed "
-                "FROM ledger.take($1, $2)"};
+static const struct pg_statement st_take = {"take",
+	"SELECT partition, incarnation, epoch, unfenced, position, last_outcome, confirmed "
+	"FROM ledger.take($1, $2)"};
 static const struct pg_statement st_prove = {"prove", "SELECT ledger.prove($1, $2, $3)"};
 static const struct pg_statement st_release = {"release", "SELECT ledger.release($1, $2)"};
 static const struct pg_statement st_load = {"connections", "SELECT * FROM ledger.connections($1)"};
@@ -78,7 +78,7 @@ static void on_version(void *arg, const struct pg_rows *rows, const struct err *
 		return;
 	(void)err_set(&e, ERR_REJECTED, 0,
 		"the database's schema has version %d, this worker needs %d: run `onbehalf "
-	        "migrate`",
+		"migrate`",
 		(int)found, (int)wanted);
 	end(l, &e);
 }

@@ -182,7 +182,8 @@ enum ledger_tick_column {
 	TICK_EVENT_ATTEMPTS,
 	TICK_EVENT_UNANSWERED,
 	TICK_CALLS,
-	TICK_CALL_LEADS
+	TICK_CALL_LEADS,
+	TICK_PERMITTED_AT
 };
 
 /* Verdicts, as sql/0005_tick.sql gives them. */

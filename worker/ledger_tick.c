@@ -7,8 +7,8 @@
 
 static const struct pg_statement st_tick = {"tick",
 	"SELECT hash, at, last_outcome, signals, parks, park_connections, checks, events, "
-        "event_connections,"
-	" event_attempts, event_unanswered, calls, call_leads"
+	"event_connections,"
+	" event_attempts, event_unanswered, calls, call_leads, permitted_at"
 	" FROM ledger.tick($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"};
 
 static void put_optional(struct pg_args *a, const char *text)

@@ -173,6 +173,7 @@ static void take_row(struct parked *p, const struct pg_rows *rows, int row)
 	struct lead *lead;
 	struct err err;
 
+	assert(key);
 	if (!partition || map_get(&p->here, key, LEAD_KEY_BYTES))
 		return;
 	if (pg_int2(rows, row, PARKED_WHAT) != PARKED_SEND) {

@@ -161,9 +161,11 @@ static bool add_record(struct publisher *p, struct job *job, const struct pg_row
 	struct outcome_origin origin = {{NULL, 0}, 0};
 
 	ledger_outcome(rows, row, &x, &origin.offset);
+	*ret = NULL;
 	for (size_t i = 0; i < p->count; i++)
 		if (p->partitions[i]->number == x.partition)
 			*ret = p->partitions[i];
+	assert(*ret);
 	if (x.type == OUTCOME_INVALID) {
 		struct kafka_message *m = partition_held(*ret, origin.offset);
 

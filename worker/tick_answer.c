@@ -175,6 +175,18 @@ static void hold(struct tick *t, struct lead *lead)
 	publisher_work(t->parts.publisher);
 }
 
+/* Ended by the ledger at acceptance: refused by the decoder, or by where its connection stands. */
+static void log_refused(const struct lead *lead)
+{
+	char key[LEAD_KEY_TEXT];
+	bool rejected = lead->event.verdict == LEAD_REJECTED;
+
+	lead_key_text(lead->event.key, key);
+	log_info("lead refused", F_TEXT("lead", key),
+		F_TEXT("reason", rejected ? reason_code(lead->event.reason) : "see its outcome"),
+		F_INT("partition", lead->partition->number), F_INT("offset", lead->offset));
+}
+
 static void accept_one(struct tick *t, struct lead *lead, enum accept_verdict verdict,
 	const unsigned char *connection, int64_t at_ms)
 {
@@ -198,6 +210,11 @@ static void accept_one(struct tick *t, struct lead *lead, enum accept_verdict ve
 		hold(t, lead);
 		break;
 	case ACCEPT_ENDED:
+		log_refused(lead);
+		t->stats.rejected += lead->event.verdict == LEAD_REJECTED;
+		t->stats.other += lead->event.verdict != LEAD_REJECTED;
+		finish(t, lead);
+		break;
 	case ACCEPT_DUPLICATE:
 	case ACCEPT_OVER:
 	case ACCEPT_PARKED:
@@ -364,7 +381,7 @@ void tick_answer(struct tick *t, const struct pg_rows *rows)
 	answer_progress(t, rows);
 	note_permits(t, rows);
 	answer_events(t, rows, at_ms);
-	answer_calls(t, rows, at_ms);
+	answer_calls(t, rows, pg_time(rows, 0, TICK_PERMITTED_AT));
 	settle(t);
 	answer_parks(t, rows);
 	answer_checks(t);

@@ -22,7 +22,7 @@ static int ensure(const struct options *o, const char *topic, int32_t wanted, in
 	if (!o->topics.create)
 		return err_set(err, ERR_REJECTED, 0,
 			"there is no topic %s: create it with %d partitions, or set topics.create "
-		        "= true",
+			"= true",
 			topic, (int)wanted);
 	if (kafka_topic_create(o->config.pairs, o->config.pair_count, &t, timeout_ms, err) < 0)
 		return -1;

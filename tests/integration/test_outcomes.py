@@ -123,7 +123,7 @@ def test_a_lead_that_is_there_already_is_updated(world):
     data = world.result(event)
     assert (data["status"], data["lead_id"], data["written"]) == ("updated", lead_id, "yes")
     (lead,) = world.sandbox.leads(world.org_id)
-    assert lead["fields"]["Company"] == "New"
+    assert lead["Company"] == "New"
     checks.assert_accounted(world)
 
 

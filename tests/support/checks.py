@@ -249,7 +249,7 @@ def mac_of(record):
     key_id = headers["onbehalf_mac"].split(":")[0]
     digest = hashlib.blake2b(key=mac_key(key_id), digest_size=32)
     for part in (record["topic"], headers["onbehalf_partition"], headers["onbehalf_sequence"], headers["onbehalf_id"],
-                 record["value"]):
+                 record["value"] or b""):
         part = part if isinstance(part, bytes) else part.encode()
         digest.update(len(part).to_bytes(8, "big") + part)
     return f"{key_id}:{digest.hexdigest()}"

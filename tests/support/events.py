@@ -204,8 +204,10 @@ class Outcomes:
             if len(found) >= count:
                 return found
             if time.monotonic() >= deadline:
-                got = [(r["topic"], r["of"], r["data"]) for r in self.records[-20:]]
-                raise Late(f"{len(found)} of {count} outcomes within {timeout_s:g} s; the last: {got}")
+                got = [(r["topic"], r["of"], *((r["data"] or {}).get(name) for name in ("status", "reason")))
+                       for r in self.records[-5:]]
+                raise Late(f"{len(found)} of {count} outcomes within {timeout_s:g} s, {len(self.records)} in all;"
+                           f" the last: {got}")
             self.poll()
 
     def wait_one(self, timeout_s=15.0, **which):

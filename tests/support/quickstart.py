@@ -389,8 +389,12 @@ class Tour:
             self.screen.check("the event and audit.lead", told["audit"]["hash"] == said["tick_hash"]
                               and told["connection_id"] == said["connection_id"]
                               and told["connection_epoch"] == said["connection_epoch"], "they do not say the same")
-            self.screen.check("the permit of Anna's Lead", said["permitted_at"] and said["sent_at"]
-                              and said["permitted_at"] <= said["sent_at"], "the call was not made under it")
+            permitted, sent = said["permitted_at"], said["sent_at"]  # in µs the one, in ms the other
+            self.screen.check("the permit of Anna's Lead", permitted and sent
+                              and permitted.replace(microsecond=permitted.microsecond // 1000 * 1000) <= sent,
+                              f"given at {permitted}, the call was made at {sent}")
+            self.screen.check("the instant of the permit", told["times"]["permitted"] == events.rfc3339(permitted),
+                              f"{told['times']['permitted']} in the event, {permitted} in audit.lead")
         self.screen.check("the answer of psql", answer.returncode == 0 and str(lead_id) in answer.stdout,
                           answer.stderr.strip() or "the Lead is not in it")
         denied = processes.run(self.psql("-c", "SELECT 1 FROM ledger.event LIMIT 1"), check=False)

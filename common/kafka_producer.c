@@ -10,6 +10,13 @@
 #define DESTROY_MS 5000
 #define FULL_QUEUE_MS 10000 /* a transaction does not last longer */
 #define METADATA_MS 5000
+/*
+ * -1 is advised, since an error of time leaves client and broker of two minds, but -1
+ * does not return while the coordinator is away.  Whoever gets the error closes the
+ * handle, so its mind is of no consequence.
+ */
+#define COMMIT_MS 12000
+#define ABORT_MS 5000
 
 static const struct kafka_setting presets[] = {
 	/* An open transaction holds up every reader of its partitions for so long. */
@@ -199,8 +206,8 @@ int kafka_producer_send(struct kafka_producer *p, const struct kafka_record *r, 
 
 int kafka_producer_commit(struct kafka_producer *p, struct err *err)
 {
-	/* Any other time-out than -1 may leave client and broker of two minds. */
-	int rc = kafka_err_take(err, "could not commit", rd_kafka_commit_transaction(p->rk, -1));
+	int rc = kafka_err_take(
+		err, "could not commit", rd_kafka_commit_transaction(p->rk, COMMIT_MS));
 
 	if (rc == 0 && p->undelivered != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return kafka_err_code(err, "a record was not delivered", p->undelivered, NULL);
@@ -209,7 +216,7 @@ int kafka_producer_commit(struct kafka_producer *p, struct err *err)
 
 void kafka_producer_abort(struct kafka_producer *p)
 {
-	rd_kafka_error_t *error = rd_kafka_abort_transaction(p->rk, -1);
+	rd_kafka_error_t *error = rd_kafka_abort_transaction(p->rk, ABORT_MS);
 
 	if (error)
 		rd_kafka_error_destroy(error);

@@ -74,7 +74,8 @@ AS $$
 		CASE WHEN NOT p_expired THEN c.state END, CASE WHEN NOT p_expired THEN c.ended_by END,
 		CASE WHEN NOT p_expired THEN c.changed_at END, false, CASE WHEN p_expired THEN e.deadline END, p_attempts,
 		NULL, NULL,
-		(SELECT t.at FROM ledger.tick t WHERE t.session = e.session AND t.tick = e.tick AND t.period = e.period),
+		coalesce((SELECT t.at FROM ledger.tick t WHERE t.session = e.session AND t.tick = e.tick
+			AND t.period = e.period), clock_timestamp()),
 		NULL, NULL, NULL, NULL, e.event_key, e.source, e.event_id, e.traceparent)::ledger.outcome_new
 $$;
 

@@ -89,6 +89,8 @@ static struct lead *decode(struct intake *in, struct partition *p, struct kafka_
 		lead_key_undecoded(p->incarnation, p->number, lead->offset, lead->event.key);
 	lead->deadline_ms = lead->event.expiry_wall_ms;
 	note_field(lead);
+	/* the record stays until it is accepted, its fields until the lead has ended */
+	lead_charge(lead, record.value.len * 2 + kafka_message_key(m).len + sizeof(*lead));
 	return lead;
 }
 
@@ -110,7 +112,8 @@ static void on_message(void *arg, struct kafka_message *message)
 	lead = decode(in, p, steal(&m));
 	list_add_tail(&in->waiting, &lead->node);
 	in->waiting_count++;
-	if (window_room(p->window) == 0 && !p->paused) {
+	if ((window_room(p->window) == 0 || p->bytes >= (size_t)in->options->window_bytes) &&
+		!p->paused) {
 		p->paused = true;
 		kafka_consumer_pause(in->consumer, p->number);
 	}
@@ -258,7 +261,8 @@ void intake_taken(struct intake *in, size_t n)
 
 static void resume(struct intake *in, struct partition *p)
 {
-	if (!p->paused || window_room(p->window) < (size_t)in->options->window / 4)
+	if (!p->paused || window_room(p->window) < (size_t)in->options->window / 4 ||
+		p->bytes > (size_t)in->options->window_bytes / 2)
 		return;
 	p->paused = false;
 	kafka_consumer_resume(in->consumer, p->number);

@@ -44,7 +44,7 @@ static void call_failed(struct lanes *ls, struct call *call)
 
 	switch (call->verdict.class) {
 	case SF_REFRESH:
-		if (!tokens_refused(ls->tokens, c))
+		if (!tokens_refused(ls->tokens, c, call->verdict.reason != REASON_HOST_MISMATCH))
 			lanes_signal(ls, c, "reauthorization_needed",
 				reason_code(REASON_TOKEN_REJECTED), NULL);
 		break;

@@ -4,6 +4,7 @@
 
 #include "common/kafka.h"
 #include "common/mem.h"
+#include "worker/partition.h"
 
 struct lead *lead_new(void)
 {
@@ -13,11 +14,19 @@ struct lead *lead_new(void)
 	return lead;
 }
 
+void lead_charge(struct lead *lead, size_t bytes)
+{
+	lead->bytes += bytes;
+	lead->partition->bytes += bytes;
+}
+
 void lead_free(struct lead *lead)
 {
 	if (!lead)
 		return;
 	list_remove(&lead->node);
+	if (lead->partition)
+		lead->partition->bytes -= lead->bytes;
 	kafka_message_free(lead->message);
 	arena_release(&lead->arena);
 	free(lead);

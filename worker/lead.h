@@ -39,6 +39,7 @@ struct lead {
 	struct connection *connection;    /* borrowed; NULL: not known yet */
 	int64_t accepted_ms, deadline_ms; /* wall; 0: not known here */
 	int attempts, unanswered;
+	size_t bytes;       /* counted in its partition, given back by lead_free() */
 	bool parked;        /* it has a row in ledger.parked and none in its partition's window */
 	int tick_event;     /* its place, from 1, in the events of the tick under way; 0: none */
 	struct call *asked; /* the call of the tick under way that wants it; NULL: none */
@@ -52,6 +53,8 @@ struct lead {
 };
 
 struct lead *lead_new(void);
+/** Counts @bytes of memory for it in its partition. */
+void lead_charge(struct lead *lead, size_t bytes);
 void lead_free(struct lead *lead);
 /** NUL-terminated park cause as ledger.park_in wants it. */
 const char *lead_park_name(enum lead_park park);

@@ -85,6 +85,8 @@ static const struct config_key keys[] = {
 
 	{"intake.window", CONFIG_INT, AT(window), "20000", 1, 1000000,
 		.doc = "Leads in flight a partition"},
+	{"intake.bytes", CONFIG_SIZE, AT(window_bytes), "64MB", 1048576, 1099511627776,
+		.doc = "Memory that leads in flight may take a partition"},
 
 	{"park.after", CONFIG_DURATION, AT(park_after_ms), "60s", 100, 24 * HOUR,
 		.doc = "A lead whose next attempt is further away than this is parked"},

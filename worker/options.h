@@ -50,7 +50,7 @@ struct options {
 	struct {
 		int64_t leads, bytes;
 	} batch;
-	int64_t window;
+	int64_t window, window_bytes;
 	int64_t park_after_ms;
 	int64_t drain_timeout_ms;
 	char *log_format, *log_level;

@@ -11,6 +11,8 @@
 #define LOOK_EVERY_MS 5000 /* finds what a lost notification missed, and what is late */
 #define LOOK_SOON_MS 20    /* many hints, one look */
 #define HERE_MAX 4000      /* parked leads in memory */
+#define HERE_BYTES_MAX                                                                             \
+	((size_t)256 << 20) /* of all leads in memory: more are not fetched beyond it */
 #define LOOK_LIMIT 1000
 
 struct here { /* a parked lead in memory */
@@ -191,6 +193,7 @@ static void take_row(struct parked *p, const struct pg_rows *rows, int row)
 	}
 	remember(p, key);
 	lead->partition = partition;
+	lead_charge(lead, lead->event.fields.len + sizeof(*lead));
 	lead->connection = connections_get(p->connections, pg_uuid(rows, row, PARKED_CONNECTION));
 	lanes_add(p->lanes, lead);
 }
@@ -219,12 +222,14 @@ static void look(void *arg)
 {
 	struct parked *p = arg;
 	unsigned char(*skip)[LEAD_KEY_BYTES];
-	size_t n = 0, pos = 0;
+	size_t n = 0, pos = 0, bytes = 0;
 	struct here *h;
 
 	if (p->looking || !p->count)
 		return;
-	if (map_count(&p->here) >= HERE_MAX) {
+	for (size_t i = 0; i < p->count; i++)
+		bytes += p->partitions[i]->bytes;
+	if (map_count(&p->here) >= HERE_MAX || bytes > HERE_BYTES_MAX) {
 		loop_timer_set(&p->timer, LOOK_EVERY_MS / 10);
 		return;
 	}

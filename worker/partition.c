@@ -46,6 +46,7 @@ void partition_hold(struct partition *p, int64_t offset, struct kafka_message *m
 	assert(!map_get(&p->held, &offset, sizeof(offset)));
 	h->offset = offset;
 	h->message = m;
+	p->bytes += kafka_message_value(m).len;
 	map_put(&p->held, &h->offset, sizeof(h->offset), h);
 }
 
@@ -62,6 +63,7 @@ void partition_let_go(struct partition *p, int64_t offset)
 
 	if (!h)
 		return;
+	p->bytes -= kafka_message_value(h->message).len;
 	held_free(h);
 	(void)window_end(p->window, offset);
 }

@@ -29,6 +29,7 @@ struct partition {
 	int64_t handed;       /* given to the publisher */
 	int64_t confirmed;    /* 1…n are published */
 	int64_t committed;    /* position last committed to Kafka, for lag tools */
+	size_t bytes;         /* of records held in memory for it */
 	bool paused;
 	struct map held; /* struct held by offset */
 };

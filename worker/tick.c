@@ -10,8 +10,9 @@
 #include "common/secret.h"
 #include "worker/tick_private.h"
 
-#define CONFIRM_WAIT_MS 1000 /* confirmations alone start no tick before */
-#define PARK_BYTES_MAX (4 * 1024 * 1024)
+#define CONFIRM_WAIT_MS 1000              /* confirmations alone start no tick before */
+#define PARK_BYTES_MAX (4 * 1024 * 1024)  /* payloads a tick */
+#define EVENT_BYTES_MAX (8 * 1024 * 1024) /* keys a tick: Kafka's may be large */
 
 static void before_sleep(void *arg);
 
@@ -187,12 +188,15 @@ static void gather_events(struct tick *t)
 {
 	struct list *waiting = intake_waiting(t->parts.intake);
 	struct list *node;
+	size_t bytes = 0;
 
 	if (t->draining)
 		return;
-	while (t->event_count < TICK_EVENTS_MAX && (node = list_pop(waiting))) {
+	while (t->event_count < TICK_EVENTS_MAX && bytes < EVENT_BYTES_MAX &&
+		(node = list_pop(waiting))) {
 		struct lead *lead = list_owner(node, struct lead, node);
 
+		bytes += lead->event_key.len;
 		t->events[t->event_count++] = lead;
 		lead->tick_event = (int)t->event_count;
 		offer(t, lead);

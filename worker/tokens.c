@@ -228,7 +228,7 @@ static void on_userinfo(void *arg, const struct http_answer *a)
 	if (u.class == SF_CREATED) {
 		judge_identity(t, c, &u);
 	} else if (u.class == SF_REFRESH) {
-		if (tokens_refused(t, c))
+		if (tokens_refused(t, c, true))
 			retry(t, c, reason_code(REASON_TOKEN_REJECTED));
 		else
 			stop(t, c, "reauthorization_needed", REASON_TOKEN_REJECTED);
@@ -425,10 +425,10 @@ bool tokens_get(struct tokens *t, struct connection *c)
 	return false;
 }
 
-bool tokens_refused(struct tokens *t, struct connection *c)
+bool tokens_refused(struct tokens *t, struct connection *c, bool dead)
 {
 	(void)t;
-	if (c->token.text) {
+	if (dead && c->token.text) {
 		secret_sha256(c->token.text, strlen(c->token.text), c->token.refused);
 		c->token.has_refused = true;
 	}

@@ -37,9 +37,11 @@ void tokens_free(struct tokens *t);
 /** True: the token can be used now.  Else it is being got, and ready() or failed() or signal() will
  * come. */
 bool tokens_get(struct tokens *t, struct connection *c);
-/** Salesforce refused the token (401): forgets it.  False: it was a new one and this is the second
- * refusal in a row. */
-bool tokens_refused(struct tokens *t, struct connection *c);
+/**
+ * Salesforce refused the token: forgets it.  @dead: it is of no use any more (401); else whose it
+ * is, and where, is asked again.  False: it was a new one and this is the second refusal in a row.
+ */
+bool tokens_refused(struct tokens *t, struct connection *c, bool dead);
 /** A call with it worked. */
 void tokens_worked(struct connection *c);
 /** The connection was read from the ledger again: goes on where a binding was awaited, or forgets

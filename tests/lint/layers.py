@@ -24,7 +24,8 @@ LAYERS = (
     ("tokens",),
     ("pipes", "vault"),
     ("ledger",),
-    ("connections", "lead", "partition", "outcome_record"),  # what the modules above hand to each other
+    ("connections", "lead", "outcome_record"),  # what the modules above hand to each other
+    ("partition",),
 )
 
 # Below all of these: no port, no clock, no loop.  They may include each other, but never in a circle.

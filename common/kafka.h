@@ -57,7 +57,9 @@ struct kafka_consumer_handlers {
 	/** The group takes everything back: answer, now or later, with kafka_consumer_unassign().
 	 * @lost: it already has. */
 	void (*revoked)(void *arg, bool lost);
-	/** Of note for the log; FATAL: this consumer is over. */
+	/** Of note for the log.  FATAL: this consumer is over.  REJECTED with code -140: the named
+	 * partition's position is outside the log, and it stands still until it is assigned anew.
+	 */
 	void (*error)(void *arg, const struct err *err);
 };
 
@@ -67,15 +69,17 @@ must_check int kafka_consumer_open(struct loop *l, const struct config_pair *pai
 	size_t pair_count, const char *group, const char *topic,
 	const struct kafka_consumer_handlers *handlers, void *arg, struct kafka_consumer **ret,
 	struct err *err);
-/** Leaves the group; blocks at most @timeout_ms. */
+/** Leaves the group; blocks at most @timeout_ms.  Every message was freed before. */
 void kafka_consumer_close(struct kafka_consumer *c, int64_t timeout_ms);
-/** At most this many messages a turn of the loop; 0 stands still (heartbeats and rebalances go on).
- */
+/** At most this many messages a turn of the loop, until it is set anew; 0, as at first, stands
+ * still (heartbeats and rebalances go on). */
 void kafka_consumer_credit(struct kafka_consumer *c, size_t messages);
+/** Replaces what was assigned; nothing of it is paused.  Offsets only rise until the next one. */
 must_check int kafka_consumer_assign(
 	struct kafka_consumer *c, const struct kafka_position *p, size_t count, struct err *err);
 void kafka_consumer_unassign(struct kafka_consumer *c);
-/** Idempotent: pausing what is paused does nothing. */
+/** At once: no message of it comes until it is resumed, which fetches anew what was queued here.
+ * Idempotent: pausing what is paused does nothing. */
 void kafka_consumer_pause(struct kafka_consumer *c, int32_t partition);
 void kafka_consumer_resume(struct kafka_consumer *c, int32_t partition);
 /** Asynchronous commit to the group, for lag tools; errors are of no interest. */
@@ -104,8 +108,8 @@ must_check int kafka_producer_begin(struct kafka_producer *p, struct err *err);
  * itself cannot be sent (too large). */
 must_check int kafka_producer_send(
 	struct kafka_producer *p, const struct kafka_record *r, struct err *err);
-/** OK means: the broker said so.  Any error: the caller closes the handle and starts anew; nothing
- * else is safe. */
+/** OK means: the broker said so.  Any error, and 12 s without an answer are one: the caller closes
+ * the handle and starts anew; nothing else is safe. */
 must_check int kafka_producer_commit(struct kafka_producer *p, struct err *err);
 void kafka_producer_abort(struct kafka_producer *p);
 /** Serves callbacks; true when a transport error was seen since the last call. */

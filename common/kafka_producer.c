@@ -151,7 +151,7 @@ static rd_kafka_topic_t *find_topic(struct kafka_producer *p, const char *name, 
 		return NULL;
 	}
 	rd_kafka_metadata_destroy(metadata);
-	p->topics = mem_grow(p->topics, (p->topic_count + 1) * sizeof(*p->topics));
+	p->topics = mem_grow(p->topics, (p->topic_count + 1) * sizeof(rd_kafka_topic_t *));
 	p->topics[p->topic_count++] = topic;
 	return topic;
 }

@@ -58,6 +58,8 @@ static inline struct list *list_pop(struct list *head)
 
 	if (first == head)
 		return NULL;
-	list_remove(first);
+	head->next = first->next;
+	first->next->prev = head;
+	list_init(first);
 	return first;
 }

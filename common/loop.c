@@ -161,11 +161,12 @@ void loop_unwatch(struct loop_watch *w)
 	list_add_tail(&w->loop->removed, &w->node);
 }
 
+/* One that was removed meanwhile is watched for nothing. */
 static void call_watch(struct loop_watch *w, uint32_t got)
 {
 	unsigned events = from_epoll(got) & w->events;
 
-	if (!w->removed && events)
+	if (events)
 		w->fn(w->arg, w->fd, events);
 }
 

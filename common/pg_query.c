@@ -33,7 +33,9 @@ static bool is_prepared(const struct pg *pg, const struct pg_statement *statemen
 
 static void note_prepared(struct pg *pg, const struct pg_statement *statement)
 {
-	pg->prepared = mem_grow(pg->prepared, (pg->prepared_count + 1) * sizeof(*pg->prepared));
+	size_t size = (pg->prepared_count + 1) * sizeof(const struct pg_statement *);
+
+	pg->prepared = mem_grow(pg->prepared, size);
 	pg->prepared[pg->prepared_count++] = statement;
 }
 

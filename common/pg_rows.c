@@ -52,7 +52,9 @@ int16_t pg_int2(const struct pg_rows *r, int row, int col)
 {
 	const char *at = fixed(r, row, col, 2);
 
-	return at ? (int16_t)be(at, 2) : 0;
+	if (!at)
+		return 0;
+	return (int16_t)be(at, 2);
 }
 
 int32_t pg_int4(const struct pg_rows *r, int row, int col)
@@ -131,7 +133,9 @@ bool pg_item(struct pg_items *it, struct slice *ret)
 int16_t pg_item_int2(struct slice s)
 {
 	assert(!s.data || s.len == 2);
-	return s.data ? (int16_t)be(s.data, 2) : 0;
+	if (!s.data)
+		return 0;
+	return (int16_t)be(s.data, 2);
 }
 
 int32_t pg_item_int4(struct slice s)

@@ -58,7 +58,9 @@ def as_sql(listed):
     return (
         "-- Made by schemas/reasons.py from schemas/reasons.json: do not edit.\n"
         "INSERT INTO gov.reason (code, meaning, repairer, how) VALUES\n" + ",\n".join(rows) + "\n"
-        "ON CONFLICT (code) DO UPDATE SET meaning = excluded.meaning, repairer = excluded.repairer, how = excluded.how;\n"
+        "ON CONFLICT (code) DO UPDATE SET meaning = excluded.meaning, repairer = excluded.repairer, how = excluded.how\n"
+        "WHERE (reason.meaning, reason.repairer, reason.how)\n"
+        "\tIS DISTINCT FROM (excluded.meaning, excluded.repairer, excluded.how);\n"
     )
 
 

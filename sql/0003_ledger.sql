@@ -36,6 +36,9 @@ CREATE TABLE ledger.partition (
 	terminal       bigint NOT NULL DEFAULT 0,
 	duplicate      bigint NOT NULL DEFAULT 0,
 	parked         bigint NOT NULL DEFAULT 0,
+	takes          integer NOT NULL DEFAULT 0, -- in a row that brought no progress: a record may be killing us
+	mark           bigint,                     -- offset that was about to be decoded, while takes are suspicious
+	mark_takes     integer NOT NULL DEFAULT 0, -- that found this mark, and its record not accepted
 	changed_at     timestamptz NOT NULL
 );
 

@@ -48,7 +48,8 @@ AS $$
 	UPDATE ledger.partition SET owner = p.owner, epoch = p.epoch, unfenced = p.unfenced, head = p.head,
 		position = p.position, accepted = p.accepted, last_outcome = p.last_outcome, confirmed = p.confirmed,
 		read_positions = p.read_positions, consumed = p.consumed, terminal = p.terminal, duplicate = p.duplicate,
-		parked = p.parked, changed_at = clock_timestamp()
+		parked = p.parked, takes = p.takes, mark = p.mark,
+		mark_takes = p.mark_takes, changed_at = clock_timestamp()
 	WHERE partition = p.partition
 $$;
 
@@ -58,14 +59,24 @@ CREATE FUNCTION ledger.take(p_session uuid, p_partitions integer[]) RETURNS SETO
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	p   ledger.partition;
-	old text;
+	p    ledger.partition;
+	old  text;
+	before bigint;
 BEGIN
 	INSERT INTO ledger.partition (partition, changed_at)
 	SELECT n, clock_timestamp() FROM unnest(p_partitions) n ORDER BY n ON CONFLICT DO NOTHING;
 	FOR p IN SELECT * FROM ledger.partition x WHERE x.partition = ANY (p_partitions) ORDER BY x.partition FOR UPDATE LOOP
 		SELECT s.transactional_id INTO old FROM ledger.session s WHERE s.session = p.owner;
+		before := p.consumed;
 		p := ledger.progressed(p);
+		p.takes := CASE WHEN p.owner IS NULL OR p.consumed > before THEN 0 ELSE p.takes + 1 END;
+		IF p.mark > p.accepted THEN -- its record was never accepted: stay careful
+			p.mark_takes := p.mark_takes + 1;
+			p.takes := greatest(p.takes, 3);
+		ELSE
+			p.mark := NULL;
+			p.mark_takes := 0;
+		END IF;
 		IF p.owner IS DISTINCT FROM p_session AND old IS NOT NULL AND NOT old = ANY (p.unfenced) THEN
 			p.unfenced := p.unfenced || old;
 		END IF;
@@ -115,11 +126,22 @@ BEGIN
 		p := ledger.progressed(p);
 		p.owner := NULL;
 		p.unfenced := '{}';
+		p.takes := 0;
 		PERFORM ledger.store(p);
 		n := n + 1;
 	END LOOP;
 	RETURN n;
 END $$;
+
+-- Written before a record is decoded, where the takes so far brought no
+-- progress: if the record kills the worker, the next one knows which it was.
+CREATE FUNCTION ledger.mark(p_session uuid, p_partition integer, p_offset bigint) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	UPDATE ledger.partition SET mark = p_offset,
+		mark_takes = CASE WHEN mark = p_offset THEN mark_takes ELSE 0 END
+	WHERE partition = p_partition AND owner = p_session RETURNING true
+$$;
 
 -- Outcomes to publish: those after p_after of each partition, by sequence.
 CREATE FUNCTION ledger.outcomes(p_partitions integer[], p_after bigint[], p_limit integer) RETURNS TABLE (
@@ -144,6 +166,8 @@ BEGIN
 	CROSS JOIN LATERAL (
 		SELECT * FROM ledger.outcome x WHERE x.partition = a.partition AND x.sequence > a.after
 		ORDER BY x.sequence LIMIT p_limit) o
+	-- in turns, so that a long backlog of one partition does not hold up the others
+	ORDER BY row_number() OVER (PARTITION BY o.partition ORDER BY o.sequence), o.partition
 	LIMIT p_limit;
 END $$;
 
@@ -196,5 +220,5 @@ BEGIN
 	ORDER BY r.connection_id, r.partition, r.kafka_offset;
 END $$;
 
-GRANT EXECUTE ON FUNCTION ledger.begin_session, ledger.take, ledger.prove, ledger.release, ledger.outcomes,
+GRANT EXECUTE ON FUNCTION ledger.begin_session, ledger.take, ledger.prove, ledger.release, ledger.mark, ledger.outcomes,
 	ledger.connections, ledger.parked_ready TO onbehalf_worker;

@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""Makes C of the migrations, for worker/migrations.h: embed.py OUT.c NNNN_name.sql...
+"""Makes C of the migrations, for worker/migrations.h.
+
+    embed.py OUT.c NNNN_name.sql...
+    embed.py --text NAME OUT.c FILE     one text, as `const char NAME[]`
 
 Each gets its number, name, text and SHA-256.  The numbers are 1, 2, 3 ...: a gap, a number
 used twice or a .sql file beside them that is not listed fails the build.
@@ -65,10 +68,22 @@ def embedded(paths):
     return "\n".join(parts + ["};", "", f"const int migrations_count = {len(known)};", ""])
 
 
+def one_text(name, path):
+    content = path.read_bytes()
+    if b"\0" in content:
+        raise Fault(f"{path.name}: a NUL byte inside")
+    return "\n".join(["/* Made by sql/embed.py. */", '#include "worker/migrations.h"', "", f"const char {name}[] =",
+                      literal(content.decode()) + ";", ""])
+
+
 def main():
-    out, *paths = [pathlib.Path(word) for word in sys.argv[1:]]
+    words = sys.argv[1:]
+    name = None
+    if words[:1] == ["--text"]:
+        name, words = words[1], words[2:]
+    out, *paths = [pathlib.Path(word) for word in words]
     try:
-        text = embedded(paths)
+        text = one_text(name, *paths) if name else embedded(paths)
     except (Fault, UnicodeDecodeError) as fault:
         sys.exit(f"sql: {fault}")
     out.write_text(text)

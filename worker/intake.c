@@ -6,6 +6,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/fail_point.h"
 #include "common/json.h"
 #include "common/kafka.h"
 #include "common/log.h"
@@ -70,28 +71,97 @@ static void note_field(struct lead *lead)
 	lead->result.fields = arena_slice(&lead->arena, buf_slice(&b));
 }
 
-static struct lead *decode(struct intake *in, struct partition *p, struct kafka_message *m)
+/* A lead that is only a record yet. */
+static struct lead *take_record(struct partition *p, struct kafka_message *m)
 {
-	struct lead_header headers[HEADERS_MAX];
-	struct lead_record record = {.value = kafka_message_value(m), .headers = headers};
 	struct lead *lead = lead_new();
+	int64_t time_ms = kafka_message_timestamp_ms(m);
 
-	record.header_count = read_headers(m, headers);
 	lead->message = m;
 	lead->partition = p;
 	lead->offset = kafka_message_offset(m);
 	lead->incarnation = p->incarnation;
-	lead->record_time_ms =
-		kafka_message_timestamp_ms(m) > 0 ? kafka_message_timestamp_ms(m) : 0;
+	lead->record_time_ms = time_ms > 0 ? time_ms : 0;
 	lead->event_key = arena_slice(&lead->arena, kafka_message_key(m));
+	/* the record stays until it is accepted, its fields until the lead has ended */
+	lead_charge(
+		lead, kafka_message_value(m).len * 2 + kafka_message_key(m).len + sizeof(*lead));
+	return lead;
+}
+
+static void decode(struct intake *in, struct lead *lead)
+{
+	struct lead_header headers[HEADERS_MAX];
+	struct lead_record record = {
+		.value = kafka_message_value(lead->message), .headers = headers};
+
+	fail_point_kill(FAIL_DECODE_KILLS, record.value);
+	record.header_count = read_headers(lead->message, headers);
 	lead_event_read(&record, in->ring, &lead->arena, &lead->event);
 	if (lead->event.verdict == LEAD_INVALID)
-		lead_key_undecoded(p->incarnation, p->number, lead->offset, lead->event.key);
+		lead_key_undecoded(
+			lead->incarnation, lead->partition->number, lead->offset, lead->event.key);
 	lead->deadline_ms = lead->event.expiry_wall_ms;
 	note_field(lead);
-	/* the record stays until it is accepted, its fields until the lead has ended */
-	lead_charge(lead, record.value.len * 2 + kafka_message_key(m).len + sizeof(*lead));
-	return lead;
+}
+
+void intake_set_aside(struct lead *lead)
+{
+	memset(&lead->event, 0, sizeof(lead->event));
+	lead->event.verdict = LEAD_INVALID;
+	lead->event.reason = REASON_POISONOUS;
+	strcpy(lead->event.path, "$");
+	lead_key_undecoded(
+		lead->incarnation, lead->partition->number, lead->offset, lead->event.key);
+	lead->result.fields = (struct slice){NULL, 0};
+	lead->deadline_ms = 0;
+}
+
+static void hand_over(struct intake *in, struct lead *lead)
+{
+	list_add_tail(&in->waiting, &lead->node);
+	in->waiting_count++;
+	in->handlers.work(in->arg);
+}
+
+/* ---- careful: one record at a time, behind a durable mark ---- */
+
+static void next_careful(struct intake *in, struct partition *p)
+{
+	struct list *node;
+
+	if (p->careful_state != CAREFUL_IDLE)
+		return;
+	if (!p->careful) { /* the danger is over */
+		while ((node = list_pop(&p->undecoded))) {
+			decode(in, list_owner(node, struct lead, node));
+			hand_over(in, list_owner(node, struct lead, node));
+		}
+		return;
+	}
+	if (list_empty(&p->undecoded))
+		return;
+	p->careful_state = CAREFUL_MARKING;
+	in->handlers.mark(in->arg, p, list_owner(p->undecoded.next, struct lead, node)->offset);
+}
+
+void intake_marked(struct intake *in, struct partition *p)
+{
+	struct list *node = list_pop(&p->undecoded);
+	struct lead *lead = list_owner(node, struct lead, node);
+
+	if (!node)
+		return;
+	if (lead->offset == p->mark) {
+		log_error("a record that killed the worker is set aside undecoded",
+			F_INT("partition", p->number), F_INT("offset", lead->offset));
+		intake_set_aside(lead);
+	} else {
+		decode(in, lead);
+	}
+	p->careful--;
+	p->careful_state = CAREFUL_ACCEPTING;
+	hand_over(in, lead);
 }
 
 static void on_message(void *arg, struct kafka_message *message)
@@ -103,22 +173,26 @@ static void on_message(void *arg, struct kafka_message *message)
 	struct lead *lead;
 	enum window_answer answer;
 
-	if (!p || offset <= p->accepted)
+	if (!p || offset <= p->read)
 		return; /* of an assignment before this one */
 	answer = window_begin(p->window, offset);
 	assert(answer == WINDOW_OK); /* paused before it is full */
 	(void)answer;
-	p->accepted = offset;
-	lead = decode(in, p, steal(&m));
-	list_add_tail(&in->waiting, &lead->node);
-	in->waiting_count++;
+	p->read = offset;
+	lead = take_record(p, steal(&m));
+	if ((p->careful && offset > p->harmless) || !list_empty(&p->undecoded)) {
+		list_add_tail(&p->undecoded, &lead->node);
+		next_careful(in, p);
+	} else {
+		decode(in, lead);
+		hand_over(in, lead);
+	}
 	if ((window_room(p->window) == 0 || p->bytes >= (size_t)in->options->window_bytes) &&
 		!p->paused) {
 		p->paused = true;
 		kafka_consumer_pause(in->consumer, p->number);
 	}
 	set_credit(in);
-	in->handlers.work(in->arg);
 }
 
 /* ---- the group ---- */
@@ -170,13 +244,20 @@ int intake_open(struct loop *l, const struct options *o, const struct secret_rin
 	return 0;
 }
 
-static void drop_waiting(struct intake *in)
+static void drop(struct list *leads)
 {
 	struct list *node;
 
-	while ((node = list_pop(&in->waiting)))
+	while ((node = list_pop(leads)))
 		lead_free(list_owner(node, struct lead, node));
+}
+
+static void drop_waiting(struct intake *in)
+{
+	drop(&in->waiting);
 	in->waiting_count = 0;
+	for (size_t i = 0; i < in->count; i++)
+		drop(&in->partitions[i]->undecoded);
 }
 
 void intake_close(struct intake *in)
@@ -231,7 +312,7 @@ void intake_hold(struct intake *in)
 	set_credit(in);
 }
 
-void intake_stop(struct intake *in)
+void intake_halt(struct intake *in)
 {
 	intake_hold(in);
 	drop_waiting(in);
@@ -239,6 +320,11 @@ void intake_stop(struct intake *in)
 		commit_positions(in);
 	in->partitions = NULL;
 	in->count = 0;
+}
+
+void intake_stop(struct intake *in)
+{
+	intake_halt(in);
 	kafka_consumer_unassign(in->consumer);
 }
 
@@ -250,6 +336,12 @@ struct list *intake_waiting(struct intake *in)
 size_t intake_waiting_count(const struct intake *in)
 {
 	return in->waiting_count;
+}
+
+void intake_put_back(struct intake *in, struct lead *lead)
+{
+	list_add_head(&in->waiting, &lead->node);
+	in->waiting_count++;
 }
 
 void intake_taken(struct intake *in, size_t n)
@@ -272,8 +364,15 @@ void intake_moved(struct intake *in)
 {
 	int64_t now = clock_age_ms();
 
-	for (size_t i = 0; i < in->count; i++)
-		resume(in, in->partitions[i]);
+	for (size_t i = 0; i < in->count; i++) {
+		struct partition *p = in->partitions[i];
+
+		resume(in, p);
+		if (p->careful_state == CAREFUL_ACCEPTING && list_empty(&in->waiting)) {
+			p->careful_state = CAREFUL_IDLE;
+			next_careful(in, p);
+		}
+	}
 	if (now - in->committed_age_ms < COMMIT_EVERY_MS)
 		return;
 	in->committed_age_ms = now;

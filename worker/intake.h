@@ -28,6 +28,8 @@ struct intake_handlers {
 	/** The group wants them back: give them up, then intake_stop(). @lost: somebody else may
 	 * have them already. */
 	void (*revoked)(void *arg, bool lost);
+	/** A careful partition: ledger_mark(), then intake_marked(). */
+	void (*mark)(void *arg, struct partition *p, int64_t offset);
 	void (*over)(void *arg, const struct err *err); /* the consumer is of no use any more */
 };
 
@@ -39,7 +41,9 @@ void intake_close(struct intake *in);
 /** Reads these from their positions on.  Borrowed until intake_stop(). */
 must_check int intake_start(
 	struct intake *in, struct partition *const *partitions, size_t count, struct err *err);
-/** Stops reading and drops what waits; the group is answered. */
+/** Stops reading and drops what waits; the group still waits for its answer. */
+void intake_halt(struct intake *in);
+/** The same, and the group is answered. */
 void intake_stop(struct intake *in);
 /** Reads nothing more, what waits stays. */
 void intake_hold(struct intake *in);
@@ -49,6 +53,13 @@ struct list *intake_waiting(struct intake *in);
 size_t intake_waiting_count(const struct intake *in);
 /** The tick took @n of them. */
 void intake_taken(struct intake *in, size_t n);
+/** The mark asked for is durable: decodes the record, or sets it aside where the mark was there
+ * before. */
+void intake_marked(struct intake *in, struct partition *p);
+/** Back to the head of what waits: the tick could not take it. */
+void intake_put_back(struct intake *in, struct lead *lead);
+/** Makes @lead an invalid one that nothing of the record but its place is said of. */
+void intake_set_aside(struct lead *lead);
 /** Windows have moved: resumes what has room again, and tells Kafka the positions from time to
  * time. */
 void intake_moved(struct intake *in);

@@ -35,6 +35,10 @@ void lanes_place(struct lanes *ls, struct connection *c)
 {
 	struct lane *lane = &c->lane;
 
+	if (c->loaded && !c->writes) { /* learnt while they were away or waiting on their own */
+		lanes_park_lane(ls, c, PARK_STATE, 0);
+		return;
+	}
 	if (list_empty(&lane->queue) || lane->call) {
 		list_remove(&lane->ready);
 		return;

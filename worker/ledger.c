@@ -22,9 +22,11 @@ static const struct pg_statement st_begin = {"begin_session",
 	" (SELECT backend_start FROM pg_catalog.pg_stat_activity WHERE pid = pg_backend_pid()))"};
 static const struct pg_statement st_listen = {"listen", "LISTEN onbehalf_connection"};
 static const struct pg_statement st_take = {"take",
-	"SELECT partition, incarnation, epoch, unfenced, position, last_outcome, confirmed "
+	"SELECT partition, incarnation, epoch, unfenced, position, last_outcome, confirmed, "
+	"accepted, takes, CASE WHEN mark_takes >= 2 THEN mark END "
 	"FROM ledger.take($1, $2)"};
 static const struct pg_statement st_prove = {"prove", "SELECT ledger.prove($1, $2, $3)"};
+static const struct pg_statement st_mark = {"mark", "SELECT ledger.mark($1, $2, $3)"};
 static const struct pg_statement st_release = {"release", "SELECT ledger.release($1, $2)"};
 static const struct pg_statement st_load = {"connections", "SELECT * FROM ledger.connections($1)"};
 static const struct pg_statement st_outcomes = {
@@ -189,6 +191,17 @@ void ledger_prove(struct ledger *l, struct partition *const *partitions, size_t 
 		pg_put_int8(a, partitions[i]->epoch);
 	pg_array_close(a);
 	pg_send(l->pg, &st_prove, a, fn, arg);
+}
+
+void ledger_mark(struct ledger *l, const struct partition *p, int64_t offset, ledger_answer_fn *fn,
+	void *arg)
+{
+	struct pg_args *a = new_args(l);
+
+	pg_put_uuid(a, l->session.id);
+	pg_put_int4(a, p->number);
+	pg_put_int8(a, offset);
+	pg_send(l->pg, &st_mark, a, fn, arg);
 }
 
 void ledger_release(struct ledger *l, struct partition *const *partitions, size_t count,

@@ -55,13 +55,20 @@ enum ledger_take_column {
 	TAKE_UNFENCED,
 	TAKE_POSITION,
 	TAKE_LAST_OUTCOME,
-	TAKE_CONFIRMED
+	TAKE_CONFIRMED,
+	TAKE_ACCEPTED,
+	TAKE_TAKES,
+	TAKE_MARK
 };
 void ledger_take(
 	struct ledger *l, const int32_t *partitions, size_t count, ledger_answer_fn *fn, void *arg);
 /** One cell: the new epochs in the order given, or NULL when a partition is not ours any more. */
 void ledger_prove(struct ledger *l, struct partition *const *partitions, size_t count,
 	ledger_answer_fn *fn, void *arg);
+/** Says durably that the record at @offset is about to be decoded; one cell, NULL when it is not
+ * ours any more. */
+void ledger_mark(struct ledger *l, const struct partition *p, int64_t offset, ledger_answer_fn *fn,
+	void *arg);
 void ledger_release(struct ledger *l, struct partition *const *partitions, size_t count,
 	ledger_answer_fn *fn, void *arg);
 /** Rows for connection_fill(); column 0 is the id. */

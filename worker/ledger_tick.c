@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/fail_point.h"
 #include "worker/ledger_private.h"
 
 static const struct pg_statement st_tick = {"tick",
@@ -182,7 +183,7 @@ static void put_one_event(struct pg_args *a, const struct lead *lead, const char
 	put_optional(a, ok ? NULL : e->path);
 	pg_put_text(a, lead->result.fields);
 	pg_put_bytes(a, lead->event_key);
-	pg_put_text(a, e->source);
+	pg_put_text(a, fail_point(FAIL_TICK_REFUSES, e->id) ? SLICE("\xff") : e->source);
 	pg_put_text(a, e->id);
 	pg_put_text(a, e->user_id);
 	pg_put_text(a, e->organization_id);

@@ -130,6 +130,19 @@ static int apply(struct pg_sync *s, const struct migration *m, struct err *err)
 	return 0;
 }
 
+/* ---- the reasons ---- */
+
+/* A newer release has loaded its own list, and that holds ours: codes are added, never removed. */
+static int load_reasons(struct pg_sync *s, int version, struct err *err)
+{
+	if (version > migrations_count)
+		return 0;
+	if (pg_sync_run(s, "BEGIN; SET LOCAL ROLE " OWNER, err) < 0 ||
+		pg_sync_run(s, migrations_reasons, err) < 0 || pg_sync_run(s, "COMMIT", err) < 0)
+		return err_prefix(err, "could not load the reasons");
+	return 0;
+}
+
 /* ---- all of them ---- */
 
 static void report(int version, int applied)
@@ -157,6 +170,8 @@ int migrate_run(const char *conninfo, const char *password, struct err *err)
 	for (int i = version; i < migrations_count; i++)
 		if (apply(s, &migrations[i], err) < 0)
 			return -1;
+	if (load_reasons(s, version, err) < 0)
+		return -1;
 	report(version, migrations_count - version);
 	return 0;
 }

@@ -2,8 +2,8 @@
  * worker/migrate.h - brings a database to the schema that this binary knows.
  *
  * One migrator at a time (a session's advisory lock); each migration in one
- * transaction with its row of gov.migration.  Blocks; says on standard output
- * what it did.  Forward only.
+ * transaction with its row of gov.migration; then, every time, the reasons of
+ * this release.  Blocks; says on standard output what it did.  Forward only.
  */
 #pragma once
 

@@ -15,3 +15,7 @@ struct migration {
 
 extern const struct migration migrations[];
 extern const int migrations_count;
+
+/* Fills gov.reason from schemas/reasons.json; repeated it changes nothing, and it removes nothing.
+ */
+extern const char migrations_reasons[];

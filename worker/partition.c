@@ -12,7 +12,9 @@ struct partition *partition_new(int32_t number, size_t window, int64_t position)
 
 	p->number = number;
 	p->start = position;
-	p->accepted = position > 0 ? position - 1 : -1;
+	p->read = p->accepted = position > 0 ? position - 1 : -1;
+	p->mark = -1;
+	list_init(&p->undecoded);
 	p->committed = position;
 	p->joins = true;
 	p->window = window_new(window, position > 0 ? position : 0);
@@ -70,7 +72,7 @@ void partition_let_go(struct partition *p, int64_t offset)
 
 int64_t partition_position(const struct partition *p)
 {
-	if (p->start < 0 && p->accepted < 0)
+	if (p->start < 0 && p->read < 0)
 		return -1;
 	return window_position(p->window);
 }

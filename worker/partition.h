@@ -24,6 +24,7 @@ struct partition {
 	bool joins;    /* not in a tick of this session yet */
 	struct window *window;
 	int64_t start;        /* the position it was taken with; -1: the log's start */
+	int64_t read;         /* highest offset that intake has read */
 	int64_t accepted;     /* highest offset given to a tick */
 	int64_t last_outcome; /* sequence given last, as the last tick said */
 	int64_t handed;       /* given to the publisher */
@@ -31,7 +32,17 @@ struct partition {
 	int64_t committed;    /* position last committed to Kafka, for lag tools */
 	size_t bytes;         /* of records held in memory for it */
 	bool paused;
-	struct map held; /* struct held by offset */
+
+	/* Careful: takes brought no progress, so a record may be killing us.  One at a time is
+	 * marked in the ledger, decoded, accepted. */
+	int careful;      /* records still to be read so; 0: not careful */
+	int64_t harmless; /* records up to here were accepted before: they are read again as always
+	                   */
+	int64_t mark;     /* the offset marked when the worker died; -1: none */
+	enum careful_state { CAREFUL_IDLE, CAREFUL_MARKING, CAREFUL_ACCEPTING } careful_state;
+	struct list undecoded; /* struct lead */
+	uint64_t mark_order;   /* which mark of the session is its own */
+	struct map held;       /* struct held by offset */
 };
 
 struct held { /* the record behind an unpublished lead.invalid */

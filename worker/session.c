@@ -11,6 +11,8 @@
 #include "common/mem.h"
 
 #define DRAIN_LOOK_MS 20
+#define SUSPICIOUS_TAKES 3  /* in a row without progress: a record may be killing us */
+#define CAREFUL_RECORDS 100 /* that many records one by one, then as always */
 #define MAINTAIN_EVERY_MS 3600000
 
 enum session_state {
@@ -48,6 +50,7 @@ struct session {
 	int64_t drain_until_ms;
 	struct loop_timer drain_timer, maintain_timer, over_timer;
 	struct err over_err;
+	uint64_t marks_asked, marks_answered;
 	struct tick_stats stats; /* of ticks before the last release */
 };
 
@@ -232,6 +235,25 @@ bool session_is_ready(const struct session *s)
 	return s->state == SESSION_IDLE;
 }
 
+static void on_marked(void *arg, const struct pg_rows *rows, const struct err *err)
+{
+	struct session *s = arg;
+	uint64_t order = ++s->marks_answered; /* in the order of the questions */
+
+	(void)err;
+	if (!rows || s->state != SESSION_RUNNING)
+		return;
+	for (size_t i = 0; i < s->count; i++)
+		if (s->partitions[i]->mark_order == order)
+			intake_marked(s->intake, s->partitions[i]);
+}
+
+void session_mark(struct session *s, struct partition *p, int64_t offset)
+{
+	p->mark_order = ++s->marks_asked;
+	ledger_mark(s->ledger, p, offset, on_marked, s);
+}
+
 void session_work(struct session *s)
 {
 	tick_work(s->tick);
@@ -264,6 +286,15 @@ static int by_number(const void *a, const void *b)
 	return ((*x)->number > (*y)->number) - ((*x)->number < (*y)->number);
 }
 
+static void be_careful(struct partition *p, int64_t accepted, int64_t mark)
+{
+	log_warn("taken again and again without progress: one record at a time",
+		F_INT("partition", p->number), F_INT("mark", mark));
+	p->careful = CAREFUL_RECORDS;
+	p->harmless = accepted;
+	p->mark = mark;
+}
+
 static struct partition *read_partition(
 	const struct session *s, const struct pg_rows *rows, int row)
 {
@@ -272,6 +303,9 @@ static struct partition *read_partition(
 
 	p->incarnation = pg_int4(rows, row, TAKE_INCARNATION);
 	p->epoch = pg_int8(rows, row, TAKE_EPOCH);
+	if (pg_int4(rows, row, TAKE_TAKES) >= SUSPICIOUS_TAKES)
+		be_careful(p, pg_int8(rows, row, TAKE_ACCEPTED),
+			pg_null(rows, row, TAKE_MARK) ? -1 : pg_int8(rows, row, TAKE_MARK));
 	p->last_outcome = pg_int8(rows, row, TAKE_LAST_OUTCOME);
 	p->confirmed = p->handed = pg_int8(rows, row, TAKE_CONFIRMED);
 	return p;
@@ -358,6 +392,7 @@ static void on_opened(void *arg)
 static void on_released(void *arg, const struct pg_rows *rows, const struct err *err)
 {
 	struct session *s = arg;
+	struct tick_head head;
 
 	if (s->state != SESSION_RELEASING)
 		return;
@@ -368,6 +403,7 @@ static void on_released(void *arg, const struct pg_rows *rows, const struct err 
 	/* What was not sent is dropped: it is read again from the positions by whoever comes next.
 	 */
 	s->stats = session_stats(s);
+	head = tick_head(s->tick);
 	tick_free(s->tick);
 	parked_free(s->parked);
 	lanes_free(s->lanes);
@@ -376,6 +412,7 @@ static void on_released(void *arg, const struct pg_rows *rows, const struct err 
 	connections_init(&s->connections);
 	free_partitions(s);
 	make_parts(s);
+	tick_follow(s->tick, &head); /* one session, one chain */
 	s->state = SESSION_IDLE;
 	s->handlers.released(s->arg);
 }
@@ -384,7 +421,7 @@ static void start_release(struct session *s)
 {
 	s->state = SESSION_RELEASING;
 	loop_timer_stop(&s->drain_timer);
-	intake_stop(s->intake);
+	intake_halt(s->intake);
 	tick_stop(s->tick);
 	parked_stop(s->parked);
 	publisher_close_partitions(s->publisher);

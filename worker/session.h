@@ -37,6 +37,8 @@ bool session_is_ready(const struct session *s);
 void session_take(struct session *s, const int32_t *partitions, size_t count);
 /** Drains for at most the configured time, drops what was not sent, gives the partitions back. */
 void session_release(struct session *s);
+/** Marks a record of a careful partition, then tells intake. */
+void session_mark(struct session *s, struct partition *p, int64_t offset);
 /** Records wait in intake. */
 void session_work(struct session *s);
 struct tick_stats session_stats(const struct session *s);

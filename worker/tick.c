@@ -64,9 +64,9 @@ void tick_free(struct tick *t)
 		return;
 	loop_timer_stop(&t->timer);
 	loop_before_sleep_remove(t->parts.loop, before_sleep, t);
-	for (size_t i = 0; i < t->event_count;
-		i++) /* those in a lane or a call are freed with it */
-		if (t->events[i] && !t->events[i]->in_lane && !t->events[i]->asked)
+	/* those in a lane, in a call, or about to be parked are freed with it */
+	for (size_t i = 0; i < t->event_count; i++)
+		if (t->events[i] && list_empty(&t->events[i]->node))
 			lead_free(t->events[i]);
 	for (size_t i = 0; i < t->answer_count; i++)
 		free_leads(&t->open_lists[i]);
@@ -104,6 +104,21 @@ void tick_stop(struct tick *t)
 	loop_timer_stop(&t->timer);
 	t->partitions = NULL;
 	t->count = 0;
+}
+
+struct tick_head tick_head(const struct tick *t)
+{
+	struct tick_head ret = {.number = t->number, .has_hash = t->has_hash};
+
+	memcpy(ret.hash, t->hash, sizeof(ret.hash));
+	return ret;
+}
+
+void tick_follow(struct tick *t, const struct tick_head *head)
+{
+	t->number = head->number;
+	t->has_hash = head->has_hash;
+	memcpy(t->hash, head->hash, sizeof(t->hash));
 }
 
 void tick_work(struct tick *t)
@@ -198,6 +213,7 @@ static void gather_events(struct tick *t)
 
 		bytes += lead->event_key.len;
 		t->events[t->event_count++] = lead;
+		lead->partition->accepted = lead->offset;
 		lead->tick_event = (int)t->event_count;
 		offer(t, lead);
 	}
@@ -384,16 +400,73 @@ static size_t open_answers(struct tick *t, struct ledger_answer *ret)
 
 /* ---- sending ---- */
 
+static void send(struct tick *t);
+
+/* What was in it is still here, and must not be gathered twice. */
+static void end(struct tick *t, const struct err *err)
+{
+	tick_stop(t);
+	t->handlers.over(t->arg, err);
+}
+
+/* The leads of this tick leave their lanes and calls again, as if they had never been offered. */
+static void withdraw_all(struct tick *t)
+{
+	struct list *node;
+
+	for (size_t i = 0; i < t->event_count; i++) {
+		lanes_withdraw(t->parts.lanes, t->events[i]);
+		t->events[i]->connection = NULL;
+	}
+	while ((node = list_pop(&t->calls))) {
+		struct call *call = list_owner(node, struct call, node);
+
+		list_each(it, &call->leads)
+			list_owner(it, struct lead, node)->asked = NULL;
+		lanes_return(t->parts.lanes, call, 0);
+	}
+	t->call_count = 0;
+}
+
+/* PostgreSQL refuses what is in the tick: half of its events wait, until the culprit is alone and
+ * is set aside. */
+static void halve(struct tick *t, const struct err *err)
+{
+	size_t keep = t->event_count / 2;
+
+	log_warn("a tick was refused for its content", F_TEXT("error", err->text),
+		F_INT("events", (int64_t)t->event_count));
+	withdraw_all(t);
+	if (t->event_count == 1) {
+		if (t->events[0]->event.reason == REASON_POISONOUS) { /* it is not the record */
+			end(t, err);
+			return;
+		}
+		log_error("a record is set aside: the ledger refuses it",
+			F_INT("partition", t->events[0]->partition->number),
+			F_INT("offset", t->events[0]->offset));
+		intake_set_aside(t->events[0]);
+		keep = 1;
+	}
+	while (t->event_count > keep) {
+		t->events[--t->event_count]->tick_event = 0;
+		intake_put_back(t->parts.intake, t->events[t->event_count]);
+	}
+	t->number--;
+	send(t);
+}
+
 static void on_tick(void *arg, const struct pg_rows *rows, const struct err *err)
 {
 	struct tick *t = arg;
 
 	t->in_flight = false;
-	if (!rows) {
-		t->handlers.over(t->arg, err);
-		return;
-	}
-	tick_answer(t, rows);
+	if (rows)
+		tick_answer(t, rows);
+	else if (err->kind == ERR_REJECTED && t->event_count)
+		halve(t, err);
+	else
+		end(t, err);
 }
 
 static void send(struct tick *t)

@@ -52,6 +52,15 @@ void tick_start(struct tick *t, struct partition *const *partitions, size_t coun
 /** No more records are accepted and no permits asked: only what is under way is settled. */
 void tick_drain(struct tick *t);
 void tick_stop(struct tick *t);
+
+struct tick_head { /* of a session's chain */
+	int64_t number;
+	unsigned char hash[LEDGER_HASH_BYTES];
+	bool has_hash;
+};
+struct tick_head tick_head(const struct tick *t);
+/** Goes on behind @head, which another tick of the same session has left; before tick_start(). */
+void tick_follow(struct tick *t, const struct tick_head *head);
 /** Nothing is under way, and all that is known is in the ledger. */
 bool tick_quiet(const struct tick *t);
 /** There may be work. */

@@ -152,7 +152,7 @@ static void place(struct tick *t, struct lead *lead, const unsigned char *connec
 		lanes_withdraw(t->parts.lanes, lead);
 		lead->connection = c;
 	}
-	if (!lead->in_lane && !lead->asked)
+	if (list_empty(&lead->node)) /* else it is in its lane, in a call, or about to be parked */
 		lanes_add(t->parts.lanes, lead);
 }
 

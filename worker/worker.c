@@ -149,6 +149,13 @@ static void on_revoked(void *arg, bool lost)
 	session_release(w->session);
 }
 
+static void on_mark(void *arg, struct partition *p, int64_t offset)
+{
+	struct worker *w = arg;
+
+	session_mark(w->session, p, offset);
+}
+
 static void on_intake_over(void *arg, const struct err *err)
 {
 	log_error("the Kafka consumer cannot go on", F_TEXT("error", err->text));
@@ -160,7 +167,7 @@ static void on_intake_over(void *arg, const struct err *err)
 static void open_intake(struct worker *w)
 {
 	static const struct intake_handlers handlers = {
-		on_work, on_assigned, on_revoked, on_intake_over};
+		on_work, on_assigned, on_revoked, on_mark, on_intake_over};
 	struct err err;
 
 	if (topics_ensure(w->options, TOPICS_TIMEOUT_MS, &err) < 0) {

@@ -19,7 +19,7 @@ CREATE FUNCTION t.may_touch(p_role text, p_rights text) RETURNS SETOF text LANGU
 -- functions
 SELECT set_eq($$ SELECT t.may_execute('onbehalf_worker') $$, ARRAY['gov.schema_version', 'gov.setting',
 	'ledger.begin_session', 'ledger.connections', 'ledger.maintain', 'ledger.outcomes', 'ledger.parked_ready', 'ledger.prove',
-	'ledger.release', 'ledger.take', 'ledger.tick'], 'a worker executes these functions and no other');
+	'ledger.mark', 'ledger.release', 'ledger.take', 'ledger.tick'], 'a worker executes these functions and no other');
 SELECT set_eq($$ SELECT t.may_execute('onbehalf_app') $$, ARRAY['gov.connect', 'gov.disconnect', 'gov.revoke',
 	'gov.schema_version', 'gov.setting'], 'an application these');
 SELECT set_eq($$ SELECT t.may_execute('onbehalf_governance') $$, ARRAY['gov.connect', 'gov.disconnect',
@@ -33,7 +33,7 @@ SELECT is_empty($$ SELECT p.oid::regprocedure FROM pg_proc p CROSS JOIN LATERAL 
 SELECT is_empty(format('SELECT t.may_touch(%L, %L)', r, 'SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER'),
 	r || ' has no right on any table, view or sequence') FROM unnest(ARRAY['onbehalf_worker', 'onbehalf_app', 'public']) r;
 SELECT set_eq(format($$ SELECT t.may_touch(%L, 'SELECT') $$, r), ARRAY['audit.lead', 'audit.connection_history',
-	'audit.conservation', 'audit.permit_after_fence'], r || ' reads the views and nothing else')
+	'audit.conservation', 'audit.permit_after_fence', 'audit.reason', 'audit.unknown_reason'], r || ' reads the views and nothing else')
 	FROM unnest(ARRAY['onbehalf_auditor', 'onbehalf_governance']) r;
 SELECT is_empty(format($$ SELECT c.oid::regclass FROM pg_class c
 	WHERE c.relnamespace::regnamespace::text IN ('gov', 'ledger', 'vault', 'audit') AND c.relkind IN ('r', 'p', 'v')

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Checks schemas/ in itself: the schemas, their examples, the list of reasons.  Speaks TAP.
 
     tests/unit/check_schemas.py [SCHEMAS]
@@ -86,6 +86,20 @@ def check_reasons(reasons):
             assert text.count(mark[form.__name__]) == 1, f"{form.__name__}: {row['code']}"
 
 
+def check_page(reasons):
+    """worker/docs/reasons.md is what the list makes."""
+    page = ROOT.parent / "worker" / "docs" / "reasons.md"
+    wanted = reasons.as_md(load(ROOT / "reasons.json"))
+    hint = "make it anew: schemas/reasons.py md schemas/reasons.json worker/docs/reasons.md"
+    assert page.read_text(encoding="utf-8") == wanted, hint
+
+
+def check_repairs(listed):
+    """Every repair and everybody who repairs is used, or it would be a promise nobody keeps."""
+    assert {row["how"] for row in listed["reasons"]} == set(listed["repairs"])
+    assert {row["repairer"] for row in listed["reasons"]} == set(listed["repairers"])
+
+
 def check_refusals(reasons):
     """A list with a fault is refused."""
     row = {"code": "a", "group": "g", "meaning": "M.", "repairer": "app", "how": "wait"}
@@ -138,6 +152,8 @@ def checks():
     reasons = reasons_module()
     yield "the list of reasons makes C, SQL and a page", lambda: check_reasons(reasons)
     yield "a list of reasons with a fault is refused", lambda: check_refusals(reasons)
+    yield "the page of reasons is the one the list makes", lambda: check_page(reasons)
+    yield "every repair and every repairer is of some reason", lambda: check_repairs(listed)
     yield "the schema of lead.create has the decoder's fields", check_fields
     schemas = sorted(path for path in ROOT.glob("*/*.json") if path.stem.isdigit())
     assert schemas, f"no schemas in {ROOT}"

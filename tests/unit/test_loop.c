@@ -321,7 +321,7 @@ static void a_turn_waits_no_longer_than_it_may(void **state)
 struct hooked {
 	struct loop *loop;
 	char *trace;
-	const char *name;
+	char name;
 	struct hooked *remove;
 	int turns_left;
 };
@@ -330,7 +330,7 @@ static void on_hook(void *arg)
 {
 	struct hooked *h = arg;
 
-	strcat(h->trace, h->name);
+	h->trace[strlen(h->trace)] = h->name;
 	if (h->remove)
 		loop_before_sleep_remove(h->loop, on_hook, h->remove);
 	if (--h->turns_left == 0)
@@ -343,8 +343,8 @@ static void hooks_run_before_each_sleep_in_their_order_and_may_be_removed_inside
 {
 	freed_by(loop_freep) struct loop *l = loop_new();
 	char trace[32] = "";
-	struct hooked a = {l, trace, "a", NULL, -1}, b = {l, trace, "b", NULL, -1};
-	struct hooked c = {l, trace, "c", NULL, 3};
+	struct hooked a = {l, trace, 'a', NULL, -1}, b = {l, trace, 'b', NULL, -1};
+	struct hooked c = {l, trace, 'c', NULL, 3};
 
 	(void)state;
 	loop_before_sleep(l, on_hook, &a);
@@ -362,7 +362,7 @@ static void the_loop_turns_until_it_is_stopped(void **state)
 {
 	freed_by(loop_freep) struct loop *l = loop_new();
 	char trace[32] = "";
-	struct hooked a = {l, trace, "a", NULL, 3};
+	struct hooked a = {l, trace, 'a', NULL, 3};
 
 	(void)state;
 	loop_before_sleep(l, on_hook, &a);

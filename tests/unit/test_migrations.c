@@ -9,6 +9,7 @@
 
 #include "common/buf.h"
 #include "common/secret.h"
+#include "worker/reasons.h"
 
 static void numbers_have_no_gaps(void **state)
 {
@@ -33,11 +34,28 @@ static void the_text_is_the_one_that_was_summed_up(void **state)
 	}
 }
 
+static void every_reason_is_loaded_once(void **state)
+{
+	(void)state;
+	assert_true(migrations_count > 6);
+	for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++) {
+		freed_by(buf_release) struct buf row = {0};
+		const char *found;
+
+		buf_addf(&row, "\t('%s', '", reason_code(r));
+		found = strstr(migrations_reasons, row.data);
+		if (!found)
+			fail_msg("%s is not there", reason_code(r));
+		assert_null(strstr(found + 1, row.data));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_have_no_gaps),
 		cmocka_unit_test(the_text_is_the_one_that_was_summed_up),
+		cmocka_unit_test(every_reason_is_loaded_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #include "common/err.h"
 #include "common/loop.h"
 
+#define KAFKA_TOO_LARGE 10   /* err.code: the record is larger than the topic takes */
 #define KAFKA_NO_OFFSET (-1) /* nothing stored: the log's start */
 
 /** FATAL for versions known to break promises: 2.1.0, 2.5.0, 2.10.0. */

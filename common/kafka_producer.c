@@ -209,7 +209,8 @@ int kafka_producer_commit(struct kafka_producer *p, struct err *err)
 	int rc = kafka_err_take(
 		err, "could not commit", rd_kafka_commit_transaction(p->rk, COMMIT_MS));
 
-	if (rc == 0 && p->undelivered != RD_KAFKA_RESP_ERR_NO_ERROR)
+	/* why a record was refused says more than that the transaction failed by it */
+	if (p->undelivered != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return kafka_err_code(err, "a record was not delivered", p->undelivered, NULL);
 	return rc;
 }

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 
+#define KEY_MAX 65536        /* bytes of a record's key: outcomes carry it */
 #define WAITING_MAX 4000     /* decoded leads that may wait for a tick */
 #define HEADERS_MAX 64       /* of a record; further ones are not looked at */
 #define COMMIT_EVERY_MS 2000 /* for lag tools only */
@@ -82,7 +83,10 @@ static struct lead *take_record(struct partition *p, struct kafka_message *m)
 	lead->offset = kafka_message_offset(m);
 	lead->incarnation = p->incarnation;
 	lead->record_time_ms = time_ms > 0 ? time_ms : 0;
-	lead->event_key = arena_slice(&lead->arena, kafka_message_key(m));
+	lead->event_key = kafka_message_key(m);
+	if (lead->event_key.len > KEY_MAX) /* a lead.invalid then; what it was is in the record */
+		lead->event_key.len = KEY_MAX;
+	lead->event_key = arena_slice(&lead->arena, lead->event_key);
 	/* the record stays until it is accepted, its fields until the lead has ended */
 	lead_charge(
 		lead, kafka_message_value(m).len * 2 + kafka_message_key(m).len + sizeof(*lead));
@@ -98,6 +102,11 @@ static void decode(struct intake *in, struct lead *lead)
 	fail_point_kill(FAIL_DECODE_KILLS, record.value);
 	record.header_count = read_headers(lead->message, headers);
 	lead_event_read(&record, in->ring, &lead->arena, &lead->event);
+	if (kafka_message_key(lead->message).len > KEY_MAX) {
+		lead->event = (struct lead_event){
+			.verdict = LEAD_INVALID, .reason = REASON_TOO_LARGE, .path = "key"};
+		lead->result.fields = (struct slice){NULL, 0};
+	}
 	if (lead->event.verdict == LEAD_INVALID)
 		lead_key_undecoded(
 			lead->incarnation, lead->partition->number, lead->offset, lead->event.key);

@@ -10,6 +10,7 @@
 #include "worker/lead_fields.h"
 
 #define LEVELS_MAX 16
+#define FRAME_BYTES 5
 #define DIGEST_VERSION "onbehalf lead.create 1"
 
 static bool invalid(
@@ -112,19 +113,34 @@ static bool read_bare(struct slice value, struct json_t **ret_value, struct json
 	return true;
 }
 
+/*
+ * What a serializer of a schema registry puts before the JSON: a zero byte and the schema's id,
+ * four bytes.  No JSON text begins with a zero byte.
+ * https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
+ */
+static struct slice without_frame(struct slice value)
+{
+	if (value.len > FRAME_BYTES && value.data[0] == '\0' && value.data[FRAME_BYTES] == '{')
+		return (struct slice){value.data + FRAME_BYTES, value.len - FRAME_BYTES};
+	return value;
+}
+
 /* Finds attributes and data, in whichever mode. */
 static bool read_event(const struct lead_record *record, struct json_t **ret_value,
 	struct json_t **ret_data, struct lead_attributes *a, struct lead_event *ret)
 {
+	struct lead_record plain = *record;
+
 	if (record->value.len > (size_t)LEAD_RECORD_MAX)
 		return invalid(ret, REASON_TOO_LARGE, "$", NULL);
-	switch (lead_mode(record)) {
+	plain.value = without_frame(record->value);
+	switch (lead_mode(&plain)) {
 	case LEAD_MODE_STRUCTURED:
-		return read_structured(record->value, ret_value, ret_data, a, ret);
+		return read_structured(plain.value, ret_value, ret_data, a, ret);
 	case LEAD_MODE_BINARY:
-		return read_binary(record, ret_value, ret_data, a, ret);
+		return read_binary(&plain, ret_value, ret_data, a, ret);
 	case LEAD_MODE_BARE:
-		return read_bare(record->value, ret_value, ret_data, a, ret);
+		return read_bare(plain.value, ret_value, ret_data, a, ret);
 	case LEAD_MODE_OTHER:
 		return invalid(ret, REASON_NOT_CLOUDEVENT, "content-type", NULL);
 	case LEAD_MODE_AMBIGUOUS:

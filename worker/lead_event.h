@@ -2,7 +2,8 @@
  * worker/lead_event.h - a Kafka record read as a `lead.create` event.
  *
  * CloudEvents 1.0 in structured or binary mode, decoded strictly by tables,
- * every limit checked before memory is spent.  What is no lead.create is
+ * every limit checked before memory is spent; a schema registry's frame around
+ * the JSON is skipped.  What is no lead.create is
  * INVALID (a `lead.invalid` answers it); a lead.create whose lead is wrong is
  * REJECTED (a `lead.result` names the field).  Pure.
  * https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md

@@ -6,7 +6,7 @@
 
 #include "common/buf.h"
 
-#define HEADERS_MAX 16
+#define HEADERS_MAX 96 /* ours and the original ones */
 
 struct headers {
 	struct arena *arena;
@@ -96,19 +96,54 @@ static void add_mac(struct headers *h, const struct kafka_record *r, const struc
 	add_hex(h, "onbehalf_mac", before, mac, sizeof(mac));
 }
 
-static struct slice value_of(const struct outcome *x, const struct outcome_origin *origin,
-	const struct options *o, struct arena *arena)
+static struct slice event_of(const struct outcome *x, const struct options *o, struct arena *arena)
 {
 	freed_by(buf_release) struct buf value = {0};
 	char source[256];
 
-	if (x->type == OUTCOME_INVALID)
-		return (struct slice){origin->value.data, origin->value.len < OUTCOME_INVALID_MAX
-								  ? origin->value.len
-								  : OUTCOME_INVALID_MAX};
 	snprintf(source, sizeof(source), "onbehalf/%s", o->group);
 	outcome_event_write(x, source, &value);
 	return arena_slice(arena, buf_slice(&value));
+}
+
+/* The original headers, but for names that are ours, as far as @room goes; the bytes taken. */
+static size_t add_original(struct headers *h, const struct outcome_origin *origin, size_t room)
+{
+	static const char *const ours[] = {"onbehalf_", "__connect.errors.", "traceparent"};
+	size_t used = 0;
+
+	for (size_t i = 0; i < origin->header_count; i++) {
+		const struct kafka_header *x = &origin->headers[i];
+		size_t size = strlen(x->name) + x->value.len;
+		bool taken = h->count >= HEADERS_MAX - 12 || used + size > room;
+
+		for (size_t k = 0; k < ARRAY_LEN(ours) && !taken; k++)
+			taken = strncmp(x->name, ours[k], strlen(ours[k])) == 0;
+		if (taken)
+			continue;
+		add(h, arena_text(h->arena, x->name), arena_slice(h->arena, x->value));
+		used += size;
+	}
+	return used;
+}
+
+/* The original bytes: half of what may be kept for the key, a quarter of the rest for headers, then
+ * the value. */
+static void write_invalid(const struct outcome *x, const struct outcome_origin *origin,
+	const struct options *o, struct headers *h, struct kafka_record *ret)
+{
+	size_t room = origin->keep_bytes;
+
+	if (x->event_key.len > room / 2) {
+		add_number(h, "onbehalf_key_length", (int64_t)x->event_key.len);
+		ret->key = (struct slice){NULL, 0};
+	}
+	room -= ret->key.len;
+	room -= add_original(h, origin, room / 4);
+	ret->value = origin->value;
+	if (ret->value.len > room)
+		ret->value.len = room;
+	add_diagnostics(h, x, origin, o);
 }
 
 void outcome_record_write(const struct outcome *x, const struct outcome_origin *origin,
@@ -122,11 +157,12 @@ void outcome_record_write(const struct outcome *x, const struct outcome_origin *
 	ret->topic = topic_of(o, x->type);
 	ret->partition = x->partition;
 	ret->key = arena_slice(arena, x->event_key);
-	ret->value = value_of(x, origin, o, arena);
-	if (x->type == OUTCOME_INVALID)
-		add_diagnostics(&h, x, origin, o);
-	else
+	if (x->type == OUTCOME_INVALID) {
+		write_invalid(x, origin, o, &h, ret);
+	} else {
+		ret->value = event_of(x, o, arena);
 		add_text(&h, "content-type", "application/cloudevents+json; charset=utf-8");
+	}
 	if (x->traceparent.data)
 		add(&h, "traceparent", arena_slice(arena, x->traceparent));
 	snprintf(partition, sizeof(partition), "%d", (int)x->partition);

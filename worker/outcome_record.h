@@ -13,12 +13,16 @@
 #include "worker/options.h"
 #include "worker/outcome_event.h"
 
-/** Value bytes of a lead.invalid that are kept; the rest is told by length and digest. */
+/** Bytes of the original key, headers and value that a lead.invalid keeps; the rest is told by
+ * length and digest. */
 #define OUTCOME_INVALID_MAX 900000
 
 struct outcome_origin { /* the record behind a lead.invalid */
 	struct slice value;
 	int64_t offset;
+	const struct kafka_header *headers;
+	size_t header_count;
+	size_t keep_bytes; /* of all of it, at most */
 };
 
 /** Fills @ret; all it points to is in @arena, but for topic names (of @o) and the original bytes.

@@ -11,6 +11,7 @@
 #include "worker/publisher_thread.h"
 
 #define BATCH_MAX 2000 /* outcomes a transaction */
+#define ORIGINAL_HEADERS_MAX 64
 #define BATCH_BYTES                                                                                \
 	8000000 /* values a transaction: a backlog of big lead.invalid must not fill the queue */
 
@@ -45,6 +46,7 @@ struct publisher {
 	bool starved;  /* nothing to do until bytes or outcomes come */
 	bool wanted;   /* publisher_work() came meanwhile */
 	int failures;
+	size_t keep_bytes; /* of the original record in a lead.invalid */
 	struct partition *const *partitions;
 	size_t count;
 	char **unfenced;
@@ -158,7 +160,8 @@ static bool add_record(struct publisher *p, struct job *job, const struct pg_row
 	struct partition **ret)
 {
 	struct outcome x;
-	struct outcome_origin origin = {{NULL, 0}, 0};
+	struct kafka_header headers[ORIGINAL_HEADERS_MAX];
+	struct outcome_origin origin = {.headers = headers, .keep_bytes = p->keep_bytes};
 
 	ledger_outcome(rows, row, &x, &origin.offset);
 	*ret = NULL;
@@ -172,6 +175,9 @@ static bool add_record(struct publisher *p, struct job *job, const struct pg_row
 		if (!m)
 			return false;
 		origin.value = kafka_message_value(m);
+		while (origin.header_count < ORIGINAL_HEADERS_MAX &&
+			kafka_message_header(m, origin.header_count, &headers[origin.header_count]))
+			origin.header_count++;
 		p->invalids[p->invalid_count++] = (struct invalid){*ret, origin.offset};
 	}
 	outcome_record_write(
@@ -261,6 +267,14 @@ static void job_failed(struct publisher *p, const struct job *job)
 		[JOB_CLOSE] = "closing",
 	};
 
+	/* The topic takes less than we thought: a lead.invalid keeps less, so that it cannot stall
+	 * the others. */
+	if (job->kind == JOB_PUBLISH && job->err.code == KAFKA_TOO_LARGE && p->keep_bytes) {
+		p->keep_bytes = p->keep_bytes > 1024 ? p->keep_bytes / 4 : 0;
+		log_warn("a record is larger than its topic takes: lead.invalid keeps less of the "
+		         "original",
+			F_INT("bytes", (int64_t)p->keep_bytes));
+	}
 	if (p->failures++ % 10 == 0)
 		log_warn("Kafka does not take outcomes: trying again",
 			F_TEXT("while", doing[job->kind]), F_TEXT("error", job->err.text),
@@ -324,6 +338,7 @@ struct publisher *publisher_new(struct loop *l, const struct options *o,
 	p->ledger = ledger;
 	p->handlers = *h;
 	p->arg = arg;
+	p->keep_bytes = OUTCOME_INVALID_MAX;
 	p->thread = publisher_thread_new(o->config.pairs, o->config.pair_count, transactional_id);
 	p->watch = loop_watch(l, publisher_thread_fd(p->thread), LOOP_READ, on_thread, p);
 	loop_timer_init(&p->timer, l, on_timer, p);

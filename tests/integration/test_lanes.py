@@ -76,7 +76,7 @@ def test_batches_are_bounded_in_bytes(world):
     world.connect("user_anna")
     world.send_all(events.lead_create(user_id="user_anna", lead={"LastName": "L", "Company": "C",
                                                                   "Description": "d" * 900}) for _ in range(40))
-    world.worker(lanes={"batch_bytes": "4KB"})
+    world.worker(lanes={"batch_bytes": "4096"})
     world.outcomes.wait_for(40)
     checks.assert_accounted(world)
     assert max(call["records"] for call in writes_of(world)) == 4

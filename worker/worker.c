@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "common/backoff.h"
 #include "common/clock.h"
@@ -270,6 +272,14 @@ static enum log_level log_level_of(const char *word)
 	return LOG_INFO;
 }
 
+/* Memory holds tokens and leads: no core file, and in production nobody else may look into it. */
+static void leave_no_core(const struct options *o)
+{
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+	if (strcmp(o->mode, "production") == 0)
+		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 int worker_run(const struct options *o)
 {
 	struct worker w = {.options = o, .loop = loop_new()};
@@ -278,6 +288,7 @@ int worker_run(const struct options *o)
 	log_setup(strcmp(o->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT,
 		log_level_of(o->log_level));
 	signal(SIGPIPE, SIG_IGN);
+	leave_no_core(o);
 	loop_signal(w.loop, SIGTERM, on_signal, &w);
 	loop_signal(w.loop, SIGINT, on_signal, &w);
 	if (open_basics(&w, &err) < 0) {

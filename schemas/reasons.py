@@ -32,6 +32,11 @@ def read(file):
     return listed
 
 
+def literal(text):
+    """A C string."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def as_c(listed):
     """X macros, sorted by code, so that a code is found by halving."""
     reasons = sorted(listed["reasons"], key=lambda reason: reason["code"].encode())
@@ -41,6 +46,10 @@ def as_c(listed):
     out += [f"\tX({reason['code'].upper()}, \"{reason['code']}\") \\" for reason in reasons]
     out += ["\t/* end */", "", "/* X(NAME, repairer, how), in the same order */", "#define REASON_REPAIR_LIST(X) \\"]
     out += [f"\tX({r['code'].upper()}, \"{r['repairer']}\", \"{r['how']}\") \\" for r in reasons]
+    out += ["\t/* end */", "", "/* X(NAME, meaning), in the same order */", "#define REASON_MEANING_LIST(X) \\"]
+    out += [f"\tX({r['code'].upper()}, {literal(r['meaning'])}) \\" for r in reasons]
+    out += ["\t/* end */", "", "/* X(how, what it asks for) */", "#define REPAIR_LIST(X) \\"]
+    out += [f"\tX({literal(how)}, {literal(text)}) \\" for how, text in listed["repairs"].items()]
     out += ["\t/* end */", ""]
     return "\n".join(out)
 

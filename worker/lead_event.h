@@ -59,7 +59,7 @@ struct lead_event { /* everything it points to lives in the arena */
 	                        JSON, without braces */
 };
 
-/** Never fails: every record has a verdict. */
+/** Never fails: every record has a verdict.  Without a @ring (NULL) there is no digest. */
 void lead_event_read(const struct lead_record *record, const struct secret_ring *ring,
 	struct arena *arena, struct lead_event *ret);
 

@@ -15,6 +15,7 @@
 #include "common/pg.h"
 #include "common/secret.h"
 #include "worker/check.h"
+#include "worker/cmd_lead.h"
 #include "worker/migrate.h"
 #include "worker/options.h"
 #include "worker/worker.h"
@@ -27,6 +28,8 @@ struct arguments {
 	const char *config;   /* NULL: the environment alone */
 	const char *postgres; /* NULL: as the configuration says */
 	bool print;
+	char *const *words; /* behind the subcommand */
+	size_t word_count;
 };
 
 /* ---- subcommands ---- */
@@ -97,6 +100,15 @@ static int check(const struct arguments *a)
 	return check_run(&o) ? EXIT_OK : EXIT_FAILED;
 }
 
+static int wrong_usage(const char *what, const char *word);
+
+static int lead(const struct arguments *a)
+{
+	if (a->word_count != 2 || strcmp(a->words[0], "validate") != 0)
+		return wrong_usage("lead validate takes one FILE, or - for standard input", NULL);
+	return cmd_lead_validate(a->words[1]) ? EXIT_OK : EXIT_FAILED;
+}
+
 static int version(const struct arguments *a)
 {
 	int pg = pg_library_version();
@@ -119,6 +131,7 @@ static const struct subcommand {
 	{"run", run, "read leads and write them to Salesforce until SIGTERM"},
 	{"migrate", migrate, "bring the database to this release's schema"},
 	{"check", check, "try the configuration and everything it names"},
+	{"lead", lead, "validate FILE: say what the worker would answer to an event"},
 	{"version", version, "say what this is and what it is made of"},
 };
 
@@ -210,7 +223,9 @@ int main(int argc, char **argv)
 		subcommand = find_subcommand(argv[optind++]);
 	if (!subcommand)
 		return wrong_usage("no such subcommand", argv[optind - 1]);
-	if (optind < argc)
+	a.words = argv + optind;
+	a.word_count = (size_t)(argc - optind);
+	if (a.word_count && subcommand->fn != lead)
 		return wrong_usage("too many words", argv[optind]);
 	return start(subcommand, &a);
 }

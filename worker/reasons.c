@@ -9,11 +9,20 @@ struct repair {
 
 #define CODE(name, code) [REASON_##name] = (code),
 #define REPAIR(name, repairer, how) [REASON_##name] = {repairer, how},
+#define MEANING(name, meaning) [REASON_##name] = (meaning),
+#define HOW(how, text) {how, text},
 
 static const char *const codes[REASON_COUNT] = {[REASON_NONE] = "", REASON_LIST(CODE)};
 
 static const struct repair repairs[REASON_COUNT] = {
 	[REASON_NONE] = {"", "ask_operator"}, REASON_REPAIR_LIST(REPAIR)};
+
+static const char *const meanings[REASON_COUNT] = {
+	[REASON_NONE] = "", REASON_MEANING_LIST(MEANING)};
+
+static const struct {
+	const char *how, *text;
+} hows[] = {REPAIR_LIST(HOW)};
 
 const char *reason_code(enum reason r)
 {
@@ -59,4 +68,22 @@ const char *reason_how(enum reason r)
 {
 	assert((unsigned)r < REASON_COUNT);
 	return repairs[r].how;
+}
+
+const char *reason_meaning(enum reason r)
+{
+	assert((unsigned)r < REASON_COUNT);
+	return meanings[r];
+}
+
+const char *reason_repair(enum reason r)
+{
+	const char *how = reason_how(r);
+	size_t at = 0;
+
+	while (strcmp(hows[at].how, how) != 0) {
+		at++;
+		assert(at < ARRAY_LEN(hows)); /* the list is checked when it is made */
+	}
+	return hows[at].text;
 }

@@ -22,3 +22,7 @@ enum reason reason_find(struct slice code);
 const char *reason_repairer(enum reason r);
 /** What it takes, a stable word such as "consent"; "ask_operator" for REASON_NONE. */
 const char *reason_how(enum reason r);
+/** A sentence ("" for REASON_NONE). */
+const char *reason_meaning(enum reason r);
+/** What reason_how() asks for, in words. */
+const char *reason_repair(enum reason r);

@@ -27,6 +27,14 @@ static struct arena arena;
 static const struct lead_header structured[] = {
 	{SLICE("Content-Type"), SLICE("application/cloudevents+json; charset=UTF-8")}};
 
+static const struct lead_header binary[] = {
+	{SLICE("ce_specversion"), SLICE("1.0")},
+	{SLICE("ce_type"), SLICE("lead.create")},
+	{SLICE("ce_source"), SLICE("s")},
+	{SLICE("ce_id"), SLICE("i")},
+	{SLICE("content-type"), SLICE("application/json")},
+};
+
 static inline struct slice text(const char *s)
 {
 	return (struct slice){s, strlen(s)};

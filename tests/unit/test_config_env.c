@@ -172,6 +172,9 @@ static void a_variable_that_fits_no_key_is_a_fault(void **state)
 		{"ONBEHALF_SERVICE_HOST=10.0.0.1",
 			"environment: ONBEHALF_SERVICE_HOST: no such key"},
 		{"ONBEHALF_KAFKA_=1", "environment: ONBEHALF_KAFKA_: no such key"},
+		/* bytes that no key of a file has */
+		{"ONBEHALF_KAFKA_A\xdf=1", "environment: ONBEHALF_KAFKA_A\xdf: no such key"},
+		{"ONBEHALF_KAFKA_A B=1", "environment: ONBEHALF_KAFKA_A B: no such key"},
 		{"ONBEHALF_=1", "environment: ONBEHALF_: no such key"},
 		{"ONBEHALF_postgres_url=1", "environment: ONBEHALF_postgres_url: no such key"},
 		{"ONBEHALF_CONFIGS=1", "environment: ONBEHALF_CONFIGS: no such key"},

@@ -98,6 +98,44 @@ static void every_other_standard_field_has_its_type(void **state)
 	}
 }
 
+static void numbers_have_64_bits_or_a_double_and_no_more(void **state)
+{
+	static const struct {
+		const char *name, *value;
+		enum reason reason; /* REASON_NOT_JSON: of the whole event */
+	} rows[] = {
+		{"NumberOfEmployees", "9223372036854775807", REASON_NONE},
+		{"NumberOfEmployees", "-9223372036854775808", REASON_NONE},
+		{"NumberOfEmployees", "9223372036854775808", REASON_NOT_JSON},
+		{"NumberOfEmployees", "-9223372036854775809", REASON_NOT_JSON},
+		{"NumberOfEmployees", "1.0", REASON_FIELD_TYPE},
+		{"NumberOfEmployees", "1e3", REASON_FIELD_TYPE},
+		{"AnnualRevenue", "1.7976931348623157e308", REASON_NONE},
+		{"AnnualRevenue", "1.7976931348623159e308", REASON_NOT_JSON},
+		{"AnnualRevenue", "-1e309", REASON_NOT_JSON},
+		{"AnnualRevenue", "5e-324", REASON_NONE},
+		{"AnnualRevenue", "-0", REASON_NONE},
+		{"AnnualRevenue", "0.1e1", REASON_NONE},
+		{"AnnualRevenue", "01", REASON_NOT_JSON},
+		{"AnnualRevenue", "1.", REASON_NOT_JSON},
+		{"AnnualRevenue", "NaN", REASON_NOT_JSON},
+		{"Score__c", "9223372036854775808", REASON_NOT_JSON},
+		{"Score__c", "1e309", REASON_NOT_JSON},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct lead_event got;
+
+		if (rows[i].reason != REASON_NOT_JSON) {
+			assert_member(rows[i].name, rows[i].value, rows[i].reason);
+			continue;
+		}
+		got = read_member(rows[i].name, rows[i].value);
+		assert_verdict(&got, LEAD_INVALID, REASON_NOT_JSON, "$", rows[i].value);
+	}
+}
+
 static void fields_that_nobody_may_set_are_refused_in_any_case(void **state)
 {
 	static const char *const rows[] = {"Address", "attributes", "ConvertedAccountId",
@@ -222,6 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_standard_text_has_its_length_in_characters),
 		cmocka_unit_test(every_other_standard_field_has_its_type),
+		cmocka_unit_test(numbers_have_64_bits_or_a_double_and_no_more),
 		cmocka_unit_test(fields_that_nobody_may_set_are_refused_in_any_case),
 		cmocka_unit_test(a_field_that_is_not_listed_is_passed_on),
 		cmocka_unit_test(names_that_are_no_field_names_are_refused_and_not_repeated),

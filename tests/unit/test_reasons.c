@@ -52,6 +52,23 @@ static void codes_and_repairs_are_plain_words(void **state)
 	}
 }
 
+static void every_reason_says_what_it_means_and_what_repairs_it(void **state)
+{
+	(void)state;
+	assert_string_equal(reason_meaning(REASON_NONE), "");
+	for (enum reason r = REASON_NONE; r < REASON_COUNT; r++) {
+		const char *meaning = reason_meaning(r);
+
+		if (r != REASON_NONE)
+			assert_int_equal(meaning[strlen(meaning) - 1], '.');
+		assert_true(strlen(reason_repair(r)) > 5);
+	}
+	assert_string_equal(reason_meaning(REASON_WRONG_SPECVERSION),
+		"The attribute specversion is not \"1.0\".");
+	assert_string_equal(reason_repair(REASON_CONSENT_NEEDED),
+		"the user connects Salesforce again, with the same org and Salesforce user");
+}
+
 static void no_reason_has_no_code_and_asks_the_operator(void **state)
 {
 	(void)state;
@@ -90,6 +107,7 @@ int main(void)
 		cmocka_unit_test(the_list_is_sorted_so_that_halving_finds_it),
 		cmocka_unit_test(codes_and_repairs_are_plain_words),
 		cmocka_unit_test(no_reason_has_no_code_and_asks_the_operator),
+		cmocka_unit_test(every_reason_says_what_it_means_and_what_repairs_it),
 		cmocka_unit_test(a_few_rows_say_what_consumers_rely_on),
 	};
 

@@ -118,6 +118,8 @@ static const struct {
 		REASON_TOKEN_SOURCE_UNAVAILABLE, 0},
 	{503, "<html>", PIPES_RETRY, REASON_TOKEN_SOURCE_UNAVAILABLE, 0},
 	{599, "", PIPES_RETRY, REASON_TOKEN_SOURCE_UNAVAILABLE, 0},
+	{1000, "{\"active\":true,\"access_token\":{" TOKEN "}}", PIPES_RETRY,
+		REASON_TOKEN_SOURCE_UNAVAILABLE, 0},
 };
 
 static void the_token_source_says_what_is_wrong_and_whose_it_is(void **state)

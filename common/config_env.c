@@ -75,7 +75,8 @@ static void consider_pass(struct meaning *m, const struct config *c)
 		consider(m, c->pass_section, c->pairs[i].name);
 	start = config_env_name(c->pass_section, "");
 	rest = m->nearest.wanted + strlen(start);
-	if (m->fits || strncmp(m->nearest.wanted, start, strlen(start)) != 0 || !*rest)
+	if (m->fits || strncmp(m->nearest.wanted, start, strlen(start)) != 0 || !*rest ||
+		rest[strspn(rest, CONFIG_NAME_BYTES)])
 		return;
 	m->fits = 1;
 	m->section = mem_text(c->pass_section);

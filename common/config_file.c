@@ -10,9 +10,6 @@
 #include "common/utf8.h"
 
 #define FILE_MAX ((size_t)256 * 1024)
-#define NAME_BYTES                                                                                 \
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"                                     \
-	"0123456789_.-"
 #define SECTION_BYTES "abcdefghijklmnopqrstuvwxyz0123456789_-"
 #define BLANKS " \t"
 
@@ -118,7 +115,7 @@ static void begin_section(struct reader *r, char *heading)
 static void read_heading(struct reader *r, const char *line)
 {
 	const char *start = line + 1 + strspn(line + 1, BLANKS);
-	size_t len = strspn(start, NAME_BYTES);
+	size_t len = strspn(start, CONFIG_NAME_BYTES);
 	const char *end = start + len + strspn(start + len, BLANKS);
 
 	if (!len || *end != ']' || !is_over(end + 1)) {
@@ -183,7 +180,7 @@ static void free_textp(char **text)
 
 static void read_key(struct reader *r, const char *line)
 {
-	size_t len = strspn(line, NAME_BYTES);
+	size_t len = strspn(line, CONFIG_NAME_BYTES);
 	const char *equals = line + len + strspn(line + len, BLANKS);
 	freed_by(mem_freep) char *key = NULL;
 	freed_by(free_textp) char *value = NULL;

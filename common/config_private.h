@@ -14,6 +14,10 @@
 #include "common/config.h"
 #include "common/map.h"
 
+#define CONFIG_NAME_BYTES                                                                          \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"                                     \
+	"0123456789_.-"
+
 struct config_place {
 	int line;             /* in the file; 0: not from there */
 	const char *variable; /* of the environment; NULL: not from there */

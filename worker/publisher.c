@@ -272,7 +272,7 @@ static void job_failed(struct publisher *p, const struct job *job)
 	if (job->kind == JOB_PUBLISH && job->err.code == KAFKA_TOO_LARGE && p->keep_bytes) {
 		p->keep_bytes = p->keep_bytes > 1024 ? p->keep_bytes / 4 : 0;
 		log_warn("a record is larger than its topic takes: lead.invalid keeps less of the "
-		         "original",
+			 "original",
 			F_INT("bytes", (int64_t)p->keep_bytes));
 	}
 	if (p->failures++ % 10 == 0)

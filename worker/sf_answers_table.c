@@ -1,5 +1,6 @@
 #include "worker/sf_answers_table.h"
 
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
 
@@ -183,7 +184,7 @@ static const struct sf_status_row unknown[] = {
 	{200, 200, SF_REJECT, REASON_SALESFORCE_REJECTED, false, true},
 	{400, 400, SF_REJECT, REASON_SALESFORCE_REJECTED, false, true},
 	{403, 403, SF_ORG_PAUSE, REASON_SALESFORCE_POLICY, false, true},
-	{0, 999, SF_CONFIG, REASON_SALESFORCE_SETUP, false, true},
+	{0, INT_MAX, SF_CONFIG, REASON_SALESFORCE_SETUP, false, true},
 };
 
 struct sf_tables sf_tables(void)

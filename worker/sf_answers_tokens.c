@@ -1,6 +1,7 @@
 /* The token sources' part of sf_answers: Pipes and userinfo. */
 #include "worker/sf_answers.h"
 
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
 
@@ -26,7 +27,7 @@ static const struct pipes_row {
 	{408, 408, PIPES_RETRY, REASON_TOKEN_SOURCE_UNAVAILABLE},
 	{429, 429, PIPES_RETRY, REASON_TOKEN_SOURCE_UNAVAILABLE},
 	{400, 499, PIPES_CONFIG, REASON_TOKEN_SOURCE_SETUP},
-	{500, 999, PIPES_RETRY, REASON_TOKEN_SOURCE_UNAVAILABLE},
+	{500, INT_MAX, PIPES_RETRY, REASON_TOKEN_SOURCE_UNAVAILABLE},
 };
 
 /* `active: false` and why; another word means the last row. */

@@ -49,7 +49,7 @@ def folder():
 
 @pytest.fixture(scope="session")
 def kafka(folder):
-    """The Kafka that all tests share.  A test that stops it starts it again (private_kafka is better)."""
+    """The Kafka that all tests share.  Who stops it takes one of his own: with this many topics it starts slowly."""
     server = kafka_module.Kafka(folder / "kafka").start()
     yield server
     server.stop()
@@ -94,7 +94,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def make_world(request, tmp_path_factory, kafka, postgres, sandbox, template):
-    """A factory, for a test that wants options or several: make_world(tls=True, partitions=2)."""
+    """A factory, for a test that wants options or several: make_world(tls=True, partitions=2, kafka=another)."""
     request.node.worlds = []
 
     def make(**options):
@@ -102,7 +102,8 @@ def make_world(request, tmp_path_factory, kafka, postgres, sandbox, template):
             if not server.process.running():  # an earlier test failed half-way
                 server.start()
         place = tmp_path_factory.mktemp("world")
-        world = world_module.World(place, kafka, postgres, sandbox, template, **options)
+        broker = options.pop("kafka", kafka)
+        world = world_module.World(place, broker, postgres, sandbox, template, **options)
         request.node.worlds.append(world)
         return world
 

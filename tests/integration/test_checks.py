@@ -46,10 +46,8 @@ IN_SQL = {
                            {"conservation", "endings", "sequences", "published", "chain", "writes"}),
     "an outcome was changed": ("UPDATE ledger.outcome SET status = 2 WHERE partition = 0 AND sequence = 1",
                                {"published", "chain"}),
-    "an outcome was added": ("INSERT INTO ledger.outcome SELECT period, partition, 99, type, status, written, terminal,"
-                             " gen_random_uuid(), key, kafka_offset, incarnation FROM ledger.outcome LIMIT 0;"
-                             " UPDATE ledger.outcome SET sequence = 99 WHERE partition = 0 AND sequence = 2",
-                             {"sequences", "published", "chain"}),
+    "an outcome has another number": ("UPDATE ledger.outcome SET sequence = 99 WHERE partition = 0 AND sequence = 2",
+                                      {"sequences", "published", "chain"}),
     "an event is gone": ("DELETE FROM ledger.event WHERE partition = 0 AND kafka_offset = 2",
                          {"conservation", "offsets", "chain", "writes"}),
     "an event is unknown of": ("UPDATE ledger.event SET kafka_offset = 77 WHERE partition = 0 AND kafka_offset = 2",

@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 from support import checks, events, processes
+from support import kafka as kafka_module
 from support.flow import Flow
 
 USERS = [f"user_{n}" for n in range(10)]
@@ -38,12 +39,31 @@ def all_created(world, sent, exactly=True, timeout_s=40.0):
     return facts
 
 
-@pytest.fixture
-def busy(world):
-    """A world with users, whose org takes its time, so that there is always something in flight."""
+def make_busy(world):
+    """Users, and an org that takes its time, so that there is always something in flight."""
     world.connect_many(len(USERS))
     world.sandbox.rule({"delay_ms": 25}, times=-1, service="salesforce")
     return world
+
+
+@pytest.fixture
+def busy(world):
+    return make_busy(world)
+
+
+@pytest.fixture(scope="module")
+def private_kafka(folder):
+    """To be stopped: it has few topics, and is soon back."""
+    server = kafka_module.Kafka(folder / "private-kafka").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def busy_alone(make_world, private_kafka):
+    if not private_kafka.process.running():  # the test before failed half-way
+        private_kafka.start()
+    return make_busy(make_world(kafka=private_kafka))
 
 
 # ---- the worker
@@ -234,30 +254,30 @@ def test_a_worker_waits_for_a_postgresql_that_is_not_there_yet(world):
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_kafka_goes_and_comes_back(busy, how):
-    busy.worker(**QUICK)
-    with Flow(busy, USERS) as flow:
-        wait_written(busy)
-        getattr(busy.kafka, how)()
-        busy.kafka.start()
-        wait_written(busy, 50, timeout_s=40)
-    all_created(busy, flow.sent, exactly=False)
-    assert len(list(busy.workers[0].logged("worker stopped"))) == 1
+def test_kafka_goes_and_comes_back(busy_alone, how):
+    busy_alone.worker(**QUICK)
+    with Flow(busy_alone, USERS) as flow:
+        wait_written(busy_alone)
+        getattr(busy_alone.kafka, how)()
+        busy_alone.kafka.start()
+        wait_written(busy_alone, 50, timeout_s=40)
+    all_created(busy_alone, flow.sent, exactly=False)
+    assert len(list(busy_alone.workers[0].logged("worker stopped"))) == 1
 
 
-def test_kafka_stands_still_for_a_while(busy):
-    busy.worker(**QUICK)
-    with Flow(busy, USERS) as flow:
-        wait_written(busy)
-        busy.kafka.freeze()
+def test_kafka_stands_still_for_a_while(busy_alone):
+    busy_alone.worker(**QUICK)
+    with Flow(busy_alone, USERS) as flow:
+        wait_written(busy_alone)
+        busy_alone.kafka.freeze()
         try:
             # with nothing new to read the worker is soon through with what it has
             processes.wait_until(
-                lambda: busy.scalar("SELECT sum(in_flight) FROM audit.conservation") == 0, 10, "what it has to be settled")
+                lambda: busy_alone.scalar("SELECT sum(in_flight) FROM audit.conservation") == 0, 10, "what it has to be settled")
         finally:
-            busy.kafka.thaw()
-        wait_written(busy, timeout_s=40)
-    all_created(busy, flow.sent, exactly=False)
+            busy_alone.kafka.thaw()
+        wait_written(busy_alone, timeout_s=40)
+    all_created(busy_alone, flow.sent, exactly=False)
 
 
 # ---- the sandbox: Salesforce and the token source

@@ -48,7 +48,6 @@ def eventful(world, running):
     world.outcomes.wait_for(1, of=parked, topic=world.topics["lead_revoked"])
     world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = %s",
               world.database, worker.LOGIN)
-    running.wait_log("the session is over: beginning anew") if running.settings["log"]["format"] == "logfmt" else None
     processes.wait_until(lambda: world.scalar("SELECT count(*) FROM ledger.session") == 2, 10, "another session")
     values = [value for value in LEAD.values()] + ["Other"]
     return tokens + values + [USER, USER.split("@")[0], worker.PIPES_KEY.strip(), worker.KEYS.split()[1], "Bearer", "eyJ"]

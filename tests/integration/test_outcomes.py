@@ -216,7 +216,8 @@ def test_what_is_no_lead_create_goes_back_as_it_came(world, value, headers, reas
     told = record["headers"]
     assert (record["key"], record["partition"]) == ("some key", 2)
     whole = value or b""
-    assert (record["value"] or b"") == whole[:900_000]
+    kept = record["value"] or b""
+    assert kept == whole or whole.startswith(kept) and 890_000 < len(kept) <= 900_000
     assert told["__connect.errors.topic"] == world.topics["lead_create"]
     assert (told["__connect.errors.partition"], told["__connect.errors.offset"]) == ("2", "0")
     assert told["onbehalf_length"] == str(len(whole))

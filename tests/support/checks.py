@@ -80,7 +80,8 @@ ORDER BY t.connection_id, t.epoch"""
 
 QUERIES = {
     "conservation": "SELECT * FROM audit.conservation ORDER BY partition",
-    "progress": "SELECT (ledger.progressed(p)).* FROM ledger.partition p ORDER BY partition",
+    "progress": "SELECT x.partition, x.consumed, x.terminal, x.duplicate, x.parked, x.last_outcome"
+                " FROM ledger.partition p, ledger.progressed(p) x ORDER BY x.partition",
     "events": "SELECT key::text, partition, kafka_offset, incarnation, verdict, event_id, deadline FROM ledger.event",
     "outcomes": "SELECT partition, sequence, type, status, written, terminal, outcome_id::text, key::text, kafka_offset,"
                 " incarnation, lead_id, reason, event_id, session::text, tick, permit_tick, permit_n,"
@@ -106,10 +107,10 @@ class Facts:
     rows: dict  # name in QUERIES -> rows
 
     def __getattr__(self, name):
-        try:
-            return self.rows[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        rows = self.__dict__.get("rows", {})  # not there yet in a copy that is being made
+        if name not in rows:
+            raise AttributeError(name)
+        return rows[name]
 
 
 def hexed(key):

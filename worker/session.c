@@ -219,7 +219,7 @@ void session_free(struct session *s)
 	loop_timer_stop(&s->drain_timer);
 	loop_timer_stop(&s->maintain_timer);
 	loop_timer_stop(&s->over_timer);
-	intake_stop(s->intake);
+	intake_halt(s->intake); /* the group membership stays */
 	tick_free(s->tick);
 	parked_free(s->parked);
 	lanes_free(s->lanes);

@@ -115,6 +115,12 @@ static void begin_session(struct worker *w)
 
 /* ---- the group ---- */
 
+static void on_intake_over(void *arg, const struct err *err)
+{
+	log_error("the Kafka consumer cannot go on", F_TEXT("error", err->text));
+	stop(arg, 1);
+}
+
 static void on_work(void *arg)
 {
 	struct worker *w = arg;
@@ -126,15 +132,18 @@ static void on_work(void *arg)
 static void on_assigned(void *arg, const int32_t *partitions, size_t count)
 {
 	struct worker *w = arg;
+	struct err err;
 
 	free(w->assigned);
 	w->assigned = mem_new((count + 1) * sizeof(*w->assigned));
 	memcpy(w->assigned, partitions, count * sizeof(*w->assigned));
 	w->assigned_count = count;
-	w->has_assigned = true;
+	w->has_assigned = count > 0;
 	log_info("the group gave partitions", F_INT("partitions", (int64_t)count));
-	if (!count)
-		answer_group(w);
+	/* An empty assignment is answered by an empty one: to unassign would be to join again, at
+	 * once and for ever. */
+	if (!count && intake_start(w->intake, NULL, 0, &err) < 0)
+		on_intake_over(w, &err);
 	take(w);
 }
 
@@ -156,12 +165,6 @@ static void on_mark(void *arg, struct partition *p, int64_t offset)
 	struct worker *w = arg;
 
 	session_mark(w->session, p, offset);
-}
-
-static void on_intake_over(void *arg, const struct err *err)
-{
-	log_error("the Kafka consumer cannot go on", F_TEXT("error", err->text));
-	stop(arg, 1);
 }
 
 /* ---- life ---- */

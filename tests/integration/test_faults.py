@@ -56,7 +56,7 @@ def private_kafka(folder):
     """To be stopped: it has few topics, and is soon back."""
     server = kafka_module.Kafka(folder / "private-kafka").start()
     yield server
-    server.stop()
+    server.kill()
 
 
 @pytest.fixture

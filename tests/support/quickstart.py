@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-import shlex
 import signal
 import subprocess
 import sys

@@ -253,20 +253,12 @@ int intake_open(struct loop *l, const struct options *o, const struct secret_rin
 	return 0;
 }
 
-static void drop(struct list *leads)
-{
-	struct list *node;
-
-	while ((node = list_pop(leads)))
-		lead_free(list_owner(node, struct lead, node));
-}
-
 static void drop_waiting(struct intake *in)
 {
-	drop(&in->waiting);
+	lead_free_all(&in->waiting);
 	in->waiting_count = 0;
 	for (size_t i = 0; i < in->count; i++)
-		drop(&in->partitions[i]->undecoded);
+		lead_free_all(&in->partitions[i]->undecoded);
 }
 
 void intake_close(struct intake *in)

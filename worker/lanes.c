@@ -224,22 +224,6 @@ struct lanes *lanes_new(struct loop *l, struct http *http, const struct options 
 	return ls;
 }
 
-static void free_leads(struct list *leads)
-{
-	struct list *node;
-
-	while ((node = list_pop(leads)))
-		lead_free(list_owner(node, struct lead, node));
-}
-
-static void free_calls(struct list *calls)
-{
-	struct list *node;
-
-	while ((node = list_pop(calls)))
-		call_free(list_owner(node, struct call, node));
-}
-
 void lanes_free(struct lanes *ls)
 {
 	struct connection *c;
@@ -248,14 +232,14 @@ void lanes_free(struct lanes *ls)
 
 	if (!ls)
 		return;
-	free_calls(&ls->calls);
-	free_calls(&ls->answered);
+	call_free_all(&ls->calls);
+	call_free_all(&ls->answered);
 	while ((c = map_next(&ls->connections->by_id, &pos))) {
-		free_leads(&c->lane.queue);
+		lead_free_all(&c->lane.queue);
 		list_remove(&c->lane.ready);
 	}
-	free_leads(&ls->waiting);
-	free_leads(&ls->to_park);
+	lead_free_all(&ls->waiting);
+	lead_free_all(&ls->to_park);
 	while ((node = list_pop(&ls->signals)))
 		free(list_owner(node, struct ledger_signal, node));
 	loop_timer_stop(&ls->timer);

@@ -32,6 +32,14 @@ void lead_free(struct lead *lead)
 	free(lead);
 }
 
+void lead_free_all(struct list *leads)
+{
+	struct list *node;
+
+	while ((node = list_pop(leads)))
+		lead_free(list_owner(node, struct lead, node));
+}
+
 const char *lead_park_name(enum lead_park park)
 {
 	static const char *const names[] = {

@@ -56,5 +56,7 @@ struct lead *lead_new(void);
 /** Counts @bytes of memory for it in its partition. */
 void lead_charge(struct lead *lead, size_t bytes);
 void lead_free(struct lead *lead);
+/** Frees every lead of the list. */
+void lead_free_all(struct list *leads);
 /** NUL-terminated park cause as ledger.park_in wants it. */
 const char *lead_park_name(enum lead_park park);

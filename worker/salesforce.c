@@ -32,18 +32,23 @@ void call_add(struct call *call, struct lead *lead)
 
 void call_free(struct call *call)
 {
-	struct list *node;
-
 	if (!call)
 		return;
 	if (call->http)
 		http_cancel(call->http);
-	while ((node = list_pop(&call->leads)))
-		lead_free(list_owner(node, struct lead, node));
+	lead_free_all(&call->leads);
 	list_remove(&call->node);
 	buf_release(&call->body);
 	arena_release(&call->arena);
 	free(call);
+}
+
+void call_free_all(struct list *calls)
+{
+	struct list *node;
+
+	while ((node = list_pop(calls)))
+		call_free(list_owner(node, struct call, node));
 }
 
 const char *salesforce_class_name(enum sf_class class)

@@ -57,6 +57,8 @@ struct call {
 struct call *call_new(struct connection *c);
 void call_add(struct call *call, struct lead *lead); /* takes @lead */
 void call_free(struct call *call); /* and its leads; cancels what is on the wire */
+/** Frees every call of the list. */
+void call_free_all(struct list *calls);
 
 /** Sends a permitted call.  @done gets it back with each lead's result in lead->result. */
 void salesforce_send(struct http *http, const struct options *o, struct call *call,

@@ -40,22 +40,6 @@ struct tick *tick_new(const struct tick_parts *parts, const struct tick_handlers
 	return t;
 }
 
-static void free_leads(struct list *leads)
-{
-	struct list *node;
-
-	while ((node = list_pop(leads)))
-		lead_free(list_owner(node, struct lead, node));
-}
-
-static void free_calls(struct list *calls)
-{
-	struct list *node;
-
-	while ((node = list_pop(calls)))
-		call_free(list_owner(node, struct call, node));
-}
-
 void tick_free(struct tick *t)
 {
 	struct list *node;
@@ -69,12 +53,12 @@ void tick_free(struct tick *t)
 		if (t->events[i] && list_empty(&t->events[i]->node))
 			lead_free(t->events[i]);
 	for (size_t i = 0; i < t->answer_count; i++)
-		free_leads(&t->open_lists[i]);
+		lead_free_all(&t->open_lists[i]);
 	for (size_t i = 0; i < t->ended_count; i++)
 		lead_free((struct lead *)t->ended[i].lead);
-	free_calls(&t->answered);
-	free_calls(&t->calls);
-	free_leads(&t->parking);
+	call_free_all(&t->answered);
+	call_free_all(&t->calls);
+	lead_free_all(&t->parking);
 	while ((node = list_pop(&t->signals)))
 		free(list_owner(node, struct ledger_signal, node));
 	buf_release(&t->sealed);

@@ -334,11 +334,6 @@ struct list *intake_waiting(struct intake *in)
 	return &in->waiting;
 }
 
-size_t intake_waiting_count(const struct intake *in)
-{
-	return in->waiting_count;
-}
-
 void intake_put_back(struct intake *in, struct lead *lead)
 {
 	list_add_head(&in->waiting, &lead->node);

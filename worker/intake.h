@@ -50,7 +50,6 @@ void intake_hold(struct intake *in);
 
 /** Decoded leads in the order read (struct lead); the tick takes them out, at most @most. */
 struct list *intake_waiting(struct intake *in);
-size_t intake_waiting_count(const struct intake *in);
 /** The tick took @n of them. */
 void intake_taken(struct intake *in, size_t n);
 /** The mark asked for is durable: decodes the record, or sets it aside where the mark was there

@@ -255,11 +255,6 @@ size_t parked_checks(struct parked *p, unsigned char (*ret)[LEAD_KEY_BYTES], siz
 	return n;
 }
 
-bool parked_has_checks(const struct parked *p)
-{
-	return !list_empty(&p->checks);
-}
-
 void parked_checked(struct parked *p, const unsigned char key[LEAD_KEY_BYTES])
 {
 	forget(p, key);

@@ -44,5 +44,4 @@ void parked_seal(const struct parked *p, const struct lead *lead, struct buf *ou
 
 /** Keys to be checked by the tick, at most @most; they come back with parked_checked(). */
 size_t parked_checks(struct parked *p, unsigned char (*ret)[LEAD_KEY_BYTES], size_t most);
-bool parked_has_checks(const struct parked *p);
 void parked_checked(struct parked *p, const unsigned char key[LEAD_KEY_BYTES]);
